@@ -1,0 +1,139 @@
+import pMap from 'p-map';
+import type { Callback } from '../shared/callback.ts';
+import type { MessageLog } from '../shared/message-log.ts';
+import { forget, type Presence } from '../shared/presence.ts';
+import { encodeFrame, type Message, type MessageFrame } from '../shared/protocol.ts';
+import type { Publication } from '../shared/publication.ts';
+
+/** A publication with the place that the queue gave it. */
+export interface Delivery extends Publication {
+  readonly cursor: string;
+}
+
+export interface DeliverDependencies {
+  readonly log: Pick<MessageLog, 'head' | 'last' | 'append' | 'moveHead' | 'between'>;
+  readonly presence: Presence;
+  readonly callback: Callback;
+  /** Posts under way at once. */
+  readonly parallelism: number;
+  readonly postFailed: (connectionId: string, reason: string) => void;
+}
+
+/** Messages for one connection share a frame up to this size: the unit that API Gateway bills. */
+const sharedFrameBytes = 32 * 1024;
+
+/**
+ * Where more than this share of the posts fail at once, the quota or the gateway is the cause and not the connections.
+ * Below the floor a share says nothing: one slow client of three is not the gateway.
+ */
+const systemicShare = 0.2;
+const systemicFloor = 5;
+
+/** Thrown where posting fails as a whole: the batch comes again, and nobody was closed. */
+export class SystemicPostFailure extends Error {
+  constructor(failed: number, posts: number, reason: string) {
+    super(`${failed} of ${posts} posts failed, the first because of ${reason}`);
+    this.name = 'SystemicPostFailure';
+  }
+}
+
+const later = (a: string | null, b: string | null): string | null => ((a ?? '') < (b ?? '') ? b : a);
+
+/** Appends what is not in the log yet, in order, and returns the messages of the batch as the log has them. */
+async function append(channel: string, deliveries: readonly Delivery[], log: DeliverDependencies['log']) {
+  // The log is a beginning of what the queue gives out, since everyone appends in the queue's order. Its end may be
+  // ahead of the head, where a consumer died between the two, and behind it, where the log has expired.
+  const [head, last] = await Promise.all([log.head(channel), log.last(channel)]);
+  let previous = later(head.cursor, last);
+  const appended = deliveries.filter(({ cursor }) => previous !== null && cursor <= previous);
+  const messages: Message[] = [];
+  const [first, end] = [appended.at(0), appended.at(-1)];
+  if (first && end) messages.push(...(await log.between(channel, first.cursor, end.cursor)));
+  for (const delivery of deliveries.slice(appended.length)) {
+    const message: Message = { ...delivery, previous };
+    await log.append(message);
+    messages.push(message);
+    previous = delivery.cursor;
+  }
+  return messages;
+}
+
+/** The frames that carry messages, in order, several in one where they are small. */
+export function framesOf(messages: readonly Message[]): readonly string[] {
+  const frames: string[] = [];
+  let batch: MessageFrame[] = [];
+  let bytes = 0;
+  const flush = () => {
+    const [only] = batch;
+    if (only) frames.push(encodeFrame(batch.length === 1 ? only : { type: 'messages', messages: batch }));
+    batch = [];
+    bytes = Buffer.byteLength(encodeFrame({ type: 'messages', messages: [] }));
+  };
+  flush();
+  for (const message of messages) {
+    const entry: MessageFrame = { type: 'message', ...message };
+    const size = Buffer.byteLength(encodeFrame(entry)) + 1;
+    if (bytes + size > sharedFrameBytes) flush();
+    batch.push(entry);
+    bytes += size;
+  }
+  flush();
+  return frames;
+}
+
+/** Posts frames in order to one connection; stops at the first that is not delivered. */
+async function postAll(connectionId: string, frames: readonly string[], callback: Callback) {
+  for (const frame of frames) {
+    const result = await callback.post(connectionId, frame);
+    if (result !== 'delivered') return result;
+  }
+  return 'delivered';
+}
+
+/**
+ * Delivers the messages of one channel, in order: first to the log, then to whoever is subscribed after that. Called
+ * again with the same messages, or some of them, it appends none twice and posts again, which clients see by the cursor.
+ * @param deliveries of one channel, by rising cursor
+ * @throws SystemicPostFailure
+ */
+export async function deliver(channel: string, deliveries: readonly Delivery[], d: DeliverDependencies): Promise<void> {
+  const messages = await append(channel, deliveries, d.log);
+  const end = deliveries.at(-1);
+  if (!end) return;
+  // Only now: a subscription written after this reading finds the messages in the log.
+  const { shardCount } = await d.log.moveHead(channel, end.cursor);
+  const shards = await Promise.all(
+    Array.from({ length: shardCount }, async (_, shard) => {
+      const connectionIds = await d.presence.subscriptions.subscribers(channel, shard);
+      return connectionIds.map(connectionId => ({ connectionId, shard }));
+    }),
+  );
+  const subscribers = shards.flat();
+  const frames = framesOf(messages);
+  const failed: { readonly connectionId: string; readonly reason: string }[] = [];
+  const post = async ({ connectionId, shard }: (typeof subscribers)[number]) => {
+    const result = await postAll(connectionId, frames, d.callback);
+    if (result === 'gone') {
+      // The subscription by itself too: one written after its connection was removed is found here only.
+      await d.presence.subscriptions.remove(channel, shard, connectionId);
+      await forget(connectionId, d.presence);
+    } else if (result !== 'delivered') {
+      failed.push({ connectionId, reason: result.failed });
+    }
+  };
+  await pMap(subscribers, post, { concurrency: d.parallelism });
+  const [firstFailure] = failed;
+  if (!firstFailure) return;
+  if (failed.length > systemicFloor && failed.length > systemicShare * subscribers.length) {
+    throw new SystemicPostFailure(failed.length, subscribers.length, firstFailure.reason);
+  }
+  // A connection that misses a message is closed, so that its client comes back and resumes from the log.
+  await pMap(
+    failed,
+    async ({ connectionId, reason }) => {
+      d.postFailed(connectionId, reason);
+      await d.callback.close(connectionId);
+    },
+    { concurrency: d.parallelism },
+  );
+}

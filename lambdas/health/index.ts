@@ -1,0 +1,43 @@
+import { setTimeout } from 'node:timers/promises';
+import type { APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
+import { dynamoDbConnectionCount } from '../shared/connection-count.ts';
+import { dynamoDb } from '../shared/dynamodb.ts';
+import { logger } from '../shared/logger.ts';
+import { readVariables } from '../shared/variables.ts';
+import { healthVariables } from './variables.ts';
+
+const variables = readVariables(healthVariables);
+const count = dynamoDbConnectionCount(dynamoDb(), variables.OPERATIONS_TABLE);
+
+/** A store that has not answered by then is not healthy, whatever it answers later. */
+const patienceMs = 1_500;
+
+async function storeAnswers(): Promise<boolean> {
+  const giveUp = new AbortController();
+  try {
+    return await Promise.race([
+      count.read().then(() => true),
+      setTimeout(patienceMs, false, { signal: giveUp.signal }),
+    ]);
+  } catch (error) {
+    logger.error('the store does not answer', error as Error);
+    return false;
+  } finally {
+    giveUp.abort();
+  }
+}
+
+/** `GET /health`: 200 where the service can work, 503 where its store does not answer. `uptime` is this environment's, in seconds. */
+export async function handler(): Promise<APIGatewayProxyStructuredResultV2> {
+  const healthy = await storeAnswers();
+  return {
+    statusCode: healthy ? 200 : 503,
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+    body: JSON.stringify({
+      status: healthy ? 'ok' : 'error',
+      timestamp: new Date().toISOString(),
+      uptime: process.uptime(),
+      database: { overall: healthy ? 'healthy' : 'unhealthy' },
+    }),
+  };
+}

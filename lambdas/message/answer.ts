@@ -1,0 +1,158 @@
+import type { Callback } from '../shared/callback.ts';
+import type { HeartbeatRule } from '../shared/liveness.ts';
+import { isSilent } from '../shared/liveness.ts';
+import type { MessageLog } from '../shared/message-log.ts';
+import type { Presence } from '../shared/presence.ts';
+import {
+  type ClientFrame,
+  decodeFrame,
+  errorFrame,
+  type FrameReference,
+  FrameRefusal,
+  type Member,
+  origin,
+  Refusal,
+  type Reply,
+  referenceOf,
+  type ServerFrame,
+} from '../shared/protocol.ts';
+import { type PublicationQueue, type PublishLimits, publish } from '../shared/publication.ts';
+import { mayRead, mayWrite } from '../shared/rights.ts';
+import type { Session } from '../shared/session.ts';
+import { shardOf } from '../shared/subscriptions.ts';
+import type { FrameVerdict } from './frame-rate.ts';
+
+export interface Sender {
+  readonly connectionId: string;
+  readonly session: Session;
+}
+
+export interface MessageDependencies {
+  readonly presence: Pick<Presence, 'connections' | 'subscriptions'>;
+  readonly log: Pick<MessageLog, 'head'>;
+  readonly queue: PublicationQueue;
+  readonly callback: Pick<Callback, 'close'>;
+  readonly rate: (connectionId: string, now: number) => FrameVerdict;
+  readonly now: () => number;
+  readonly limits: PublishLimits & { readonly maxChannelsPerConnection: number };
+  readonly heartbeat: HeartbeatRule;
+  /** Called once for each refusal, with nothing secret in it. */
+  readonly refused: (sender: Sender, refusal: Refusal, cause?: unknown) => void;
+}
+
+/**
+ * Members that one presence reply carries at most: 300 of the longest user names and versions make 114 KB of the
+ * 128 KB that a frame may have.
+ */
+const maxMembers = 300;
+
+const gone = () => new Refusal('connection_gone', 'this connection is not registered any more, connect again');
+
+async function subscribe(sender: Sender, frame: Extract<ClientFrame, { action: 'subscribe' }>, d: MessageDependencies) {
+  const { connectionId } = sender;
+  const { channel, since } = frame;
+  if (!mayRead(sender.session.rights, channel))
+    throw new Refusal('forbidden_channel', 'the token does not allow reading it');
+  const { connections, subscriptions } = d.presence;
+  const shard = shardOf(connectionId, (await d.log.head(channel)).shardCount);
+  const { maxChannelsPerConnection } = d.limits;
+  const added = await connections.addChannel(connectionId, channel, shard, maxChannelsPerConnection);
+  if (added === 'gone') throw gone();
+  if (added === 'full') {
+    throw new Refusal('too_many_channels', `a connection has at most ${maxChannelsPerConnection} channels`);
+  }
+  await subscriptions.add(channel, shard, connectionId, d.now());
+  // Only now: what is appended after this reading reaches the subscription that was written before it.
+  const cursor = (await d.log.head(channel)).cursor ?? origin;
+  return { type: 'subscribed', channel, cursor, recovered: since === undefined || since === cursor } as const;
+}
+
+async function unsubscribe(sender: Sender, channel: string, { presence }: MessageDependencies) {
+  const shard = await presence.connections.removeChannel(sender.connectionId, channel);
+  if (shard !== undefined) await presence.subscriptions.remove(channel, shard, sender.connectionId);
+  return { type: 'unsubscribed', channel } as const;
+}
+
+async function present(sender: Sender, channel: string, d: MessageDependencies) {
+  if (!mayRead(sender.session.rights, channel))
+    throw new Refusal('forbidden_channel', 'the token does not allow reading it');
+  const { shardCount } = await d.log.head(channel);
+  const shards = await Promise.all(
+    Array.from({ length: shardCount }, (_, shard) =>
+      d.presence.subscriptions.subscribers(channel, shard, maxMembers + 1),
+    ),
+  );
+  const connectionIds = shards.flat();
+  const now = d.now();
+  const connections = await d.presence.connections.get(connectionIds.slice(0, maxMembers));
+  const members = connections
+    .filter(connection => !isSilent(connection, d.heartbeat, now))
+    .map(
+      ({ user, connectedAt, clientVersion }): Member => ({
+        connectedAt,
+        ...(user !== undefined && { user }),
+        ...(clientVersion !== undefined && { clientVersion }),
+      }),
+    )
+    .sort((a, b) => a.connectedAt - b.connectedAt);
+  return {
+    type: 'presence',
+    channel,
+    members,
+    ...(connectionIds.length > maxMembers && { more: true as const }),
+  } as const;
+}
+
+async function beat({ connectionId }: Sender, { presence, now, heartbeat }: MessageDependencies) {
+  const beat = await presence.connections.beat(connectionId, now(), heartbeat.intervalMs / 2);
+  if (beat === 'gone') throw gone();
+  return { type: 'heartbeat' } as const;
+}
+
+async function publishFrom(sender: Sender, frame: Extract<ClientFrame, { action: 'publish' }>, d: MessageDependencies) {
+  if (!mayWrite(sender.session.rights, frame.channel)) {
+    throw new Refusal('forbidden_channel', 'the token does not allow writing it');
+  }
+  const publisher = sender.session.user ?? sender.connectionId;
+  const { cursor } = await publish(publisher, frame, d.now(), d.limits, d.queue);
+  return { type: 'accepted', id: frame.id, cursor } as const;
+}
+
+function perform(sender: Sender, frame: ClientFrame, d: MessageDependencies): Reply | Promise<Reply> {
+  if ('type' in frame) return { type: 'pong' };
+  switch (frame.action) {
+    case 'subscribe':
+      return subscribe(sender, frame, d);
+    case 'unsubscribe':
+      return unsubscribe(sender, frame.channel, d);
+    case 'publish':
+      return publishFrom(sender, frame, d);
+    case 'heartbeat':
+      return beat(sender, d);
+    case 'presence':
+      return present(sender, frame.channel, d);
+  }
+}
+
+/** Answers one frame of a client. Every frame is answered; nothing that a client sends makes this throw. */
+export async function answer(sender: Sender, text: string, d: MessageDependencies): Promise<ServerFrame> {
+  const now = d.now();
+  let reference: FrameReference = {};
+  try {
+    const verdict = d.rate(sender.connectionId, now);
+    if (verdict === 'flooding') await d.callback.close(sender.connectionId);
+    if (verdict !== 'taken') throw new Refusal('rate_limited', 'too many frames a second', 1_000);
+    const frame = decodeFrame(text);
+    reference = referenceOf(frame);
+    const { tokenExpiresAt } = sender.session;
+    if (tokenExpiresAt !== undefined && tokenExpiresAt <= now) {
+      throw new Refusal('token_expired', 'the token has expired, connect again with a new one');
+    }
+    const reply = await perform(sender, frame, d);
+    return reference.request === undefined || reply.type === 'pong' ? reply : { ...reply, request: reference.request };
+  } catch (error) {
+    const refusal = error instanceof Refusal ? error : new Refusal('internal', 'the frame could not be handled', 1_000);
+    d.refused(sender, refusal, error instanceof Refusal ? error.cause : error);
+    return errorFrame(refusal, error instanceof FrameRefusal ? error.reference : reference);
+  }
+}

@@ -1,0 +1,4 @@
+import { z } from 'zod';
+import { number } from '../shared/variables.ts';
+
+export const publishVariables = z.object({ PUBLICATIONS_QUEUE_URL: z.url(), MAX_MESSAGE_BYTES: number });

@@ -1,0 +1,20 @@
+/** How a connection's silence is judged. */
+export interface HeartbeatRule {
+  readonly intervalMs: number;
+  readonly graceMs: number;
+}
+
+/**
+ * Longest age of `lastSeenAt` of a living client. A client is heard within interval + grace, and `lastSeenAt` is moved
+ * only when half an interval has passed since, which spares every second write at most and costs this half.
+ */
+export const silenceLimitMs = (rule: HeartbeatRule): number => 1.5 * rule.intervalMs + rule.graceMs;
+
+export interface Pulse {
+  /** Epoch milliseconds; absent until the client has sent its first heartbeat. */
+  readonly lastSeenAt?: number;
+}
+
+/** A client that has never sent a heartbeat is not judged by them: API Gateway's idle timeout ends it. */
+export const isSilent = (pulse: Pulse, rule: HeartbeatRule, now: number): boolean =>
+  pulse.lastSeenAt !== undefined && now - pulse.lastSeenAt > silenceLimitMs(rule);

@@ -1,0 +1,124 @@
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+import {
+  type DynamoDBDocumentClient,
+  GetCommand,
+  PutCommand,
+  QueryCommand,
+  UpdateCommand,
+} from '@aws-sdk/lib-dynamodb';
+import { epochSeconds } from './dynamodb.ts';
+import type { Message } from './protocol.ts';
+
+/** The sort key of a channel's head: it compares above every cursor, which are digits, and the item has no time to live. */
+const headKey = 'head';
+
+export interface Head {
+  /** Cursor of the last message that is known to be appended; null before the first. */
+  readonly cursor: string | null;
+  /** How many shards hold the channel's subscriptions. Raised before the first is written there, never lowered. */
+  readonly shardCount: number;
+}
+
+/** The log of a channel, from which it is replayed, and its head, which outlives the log. */
+export interface MessageLog {
+  /** Strongly consistent. */
+  head(channel: string): Promise<Head>;
+  /** Cursor of the last message appended, strongly consistent; null where none is (or none is left). */
+  last(channel: string): Promise<string | null>;
+  /** Appends unless a message of this cursor is there already. */
+  append(message: Message): Promise<void>;
+  /** The messages from one cursor to another, both included, in order, strongly consistent. */
+  between(channel: string, from: string, to: string): Promise<readonly Message[]>;
+  /** Moves the head forward to `cursor`, never back, and returns it as it is then. */
+  moveHead(channel: string, cursor: string): Promise<Head>;
+}
+
+export function dynamoDbMessageLog(client: DynamoDBDocumentClient, tableName: string, retentionMs: number): MessageLog {
+  const headOf = (item: Record<string, unknown> | undefined): Head => ({
+    cursor: (item?.position as string | undefined) ?? null,
+    shardCount: (item?.shardCount as number | undefined) ?? 1,
+  });
+  return {
+    async head(channel) {
+      const Key = { channel, cursor: headKey };
+      const { Item } = await client.send(new GetCommand({ TableName: tableName, Key, ConsistentRead: true }));
+      return headOf(Item);
+    },
+    async last(channel) {
+      const { Items } = await client.send(
+        new QueryCommand({
+          TableName: tableName,
+          ConsistentRead: true,
+          KeyConditionExpression: 'channel = :channel AND #cursor < :head',
+          ExpressionAttributeNames: { '#cursor': 'cursor' },
+          ExpressionAttributeValues: { ':channel': channel, ':head': headKey },
+          ProjectionExpression: '#cursor',
+          ScanIndexForward: false,
+          Limit: 1,
+        }),
+      );
+      return (Items?.[0]?.cursor as string | undefined) ?? null;
+    },
+    async append(message) {
+      // The data is kept as its JSON text: DynamoDB's own types would change numbers and refuse some nestings.
+      const Item = {
+        ...message,
+        data: JSON.stringify(message.data),
+        expiresAt: epochSeconds(message.publishedAt + retentionMs),
+      };
+      try {
+        await client.send(
+          new PutCommand({ TableName: tableName, Item, ConditionExpression: 'attribute_not_exists(channel)' }),
+        );
+      } catch (error) {
+        // Another consumer of the same batch was here before: what it wrote stands.
+        if (!(error instanceof ConditionalCheckFailedException)) throw error;
+      }
+    },
+    async between(channel, from, to) {
+      const messages: Message[] = [];
+      let ExclusiveStartKey: Record<string, unknown> | undefined;
+      do {
+        const page = await client.send(
+          new QueryCommand({
+            TableName: tableName,
+            ConsistentRead: true,
+            KeyConditionExpression: 'channel = :channel AND #cursor BETWEEN :from AND :to',
+            ExpressionAttributeNames: { '#cursor': 'cursor' },
+            ExpressionAttributeValues: { ':channel': channel, ':from': from, ':to': to },
+            ...(ExclusiveStartKey && { ExclusiveStartKey }),
+          }),
+        );
+        for (const item of page.Items ?? []) {
+          const {
+            expiresAt: _,
+            data,
+            ...message
+          } = item as Omit<Message, 'data'> & { data: string; expiresAt: number };
+          messages.push({ ...message, data: JSON.parse(data) });
+        }
+        ExclusiveStartKey = page.LastEvaluatedKey;
+      } while (ExclusiveStartKey);
+      return messages;
+    },
+    async moveHead(channel, cursor) {
+      try {
+        const { Attributes } = await client.send(
+          new UpdateCommand({
+            TableName: tableName,
+            Key: { channel, cursor: headKey },
+            UpdateExpression: 'SET #position = :cursor, shardCount = if_not_exists(shardCount, :one)',
+            ConditionExpression: 'attribute_not_exists(#position) OR #position < :cursor',
+            ExpressionAttributeNames: { '#position': 'position' },
+            ExpressionAttributeValues: { ':cursor': cursor, ':one': 1 },
+            ReturnValues: 'ALL_NEW',
+          }),
+        );
+        return headOf(Attributes);
+      } catch (error) {
+        if (!(error instanceof ConditionalCheckFailedException)) throw error;
+        return this.head(channel);
+      }
+    },
+  };
+}

@@ -1,0 +1,198 @@
+import { z } from 'zod';
+
+/** The subprotocol that clients offer and `$connect` answers. */
+export const subprotocol = 'steadysocket.v1';
+
+/** API Gateway quota: payload of a WebSocket message, in bytes ("Quotas for configuring and running a WebSocket API"). */
+export const maxFrameBytes = 128 * 1024;
+
+/**
+ * Channel names: they are SQS message group ids, which allow 128 characters of ASCII, without the characters that mean
+ * something here (`#` separates the shard, `*` is a pattern) or in a URL's path segment (`?`, `%`, quotes, brackets).
+ */
+const channel = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[A-Za-z0-9_.:@/+=,~!$&-]+$/, 'letters, digits and _ . : @ / + = , ~ ! $ & - only');
+
+const messageId = z.string().min(1).max(128);
+const request = z.union([z.string().max(128), z.number()]).optional();
+export type RequestId = string | number;
+
+/** Cursors are SQS sequence numbers (128 bit, so up to 39 digits), padded so that they compare by code unit. */
+const cursorDigits = 39;
+export const cursorSchema = z.string().regex(/^\d{39}$/, 'a cursor is 39 digits');
+export const cursorOf = (sequenceNumber: string): string => sequenceNumber.padStart(cursorDigits, '0');
+/** The position before a channel's first message. */
+export const origin = cursorOf('0');
+
+export const subscribeFrame = z.strictObject({
+  action: z.literal('subscribe'),
+  channel,
+  since: cursorSchema.optional(),
+  request,
+});
+export const unsubscribeFrame = z.strictObject({ action: z.literal('unsubscribe'), channel, request });
+export const publishFrame = z.strictObject({
+  action: z.literal('publish'),
+  channel,
+  id: messageId,
+  data: z.json(),
+  request,
+});
+export const heartbeatFrame = z.strictObject({ action: z.literal('heartbeat'), request });
+export const presenceFrame = z.strictObject({ action: z.literal('presence'), channel, request });
+
+const actionFrame = z.discriminatedUnion('action', [
+  subscribeFrame,
+  unsubscribeFrame,
+  publishFrame,
+  heartbeatFrame,
+  presenceFrame,
+]);
+const pingFrame = z.object({ type: z.literal('ping') });
+
+export type ClientFrame = z.infer<typeof actionFrame> | z.infer<typeof pingFrame>;
+
+export const channelSchema = channel;
+/** A message as a server posts it over HTTP. */
+export const serverMessage = z.strictObject({ id: messageId, data: z.json() });
+
+/** Why something was refused. `docs/protocol.md` tells what a client does about each. */
+export type ErrorCode =
+  | 'bad_json'
+  | 'bad_frame'
+  | 'unknown_action'
+  | 'forbidden_channel'
+  | 'too_many_channels'
+  | 'message_too_large'
+  | 'rate_limited'
+  | 'token_expired'
+  | 'connection_gone'
+  | 'unavailable'
+  | 'internal';
+
+/** A refusal that is the client's to know: it becomes an error frame. */
+export class Refusal extends Error {
+  readonly code: ErrorCode;
+  readonly retryAfterMs: number | undefined;
+  constructor(code: ErrorCode, message: string, retryAfterMs?: number) {
+    super(message);
+    this.name = 'Refusal';
+    this.code = code;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** What a frame says about itself, so that even the refusal of a malformed one can be matched to its request. */
+export interface FrameReference {
+  readonly id?: string;
+  readonly request?: RequestId;
+}
+
+/** A frame that could not be taken, with what could still be read of its identity. */
+export class FrameRefusal extends Refusal {
+  readonly reference: FrameReference;
+  constructor(refusal: Refusal, reference: FrameReference) {
+    super(refusal.code, refusal.message, refusal.retryAfterMs);
+    this.reference = reference;
+  }
+}
+
+const referenceSchema = z.object({
+  id: messageId.optional().catch(undefined),
+  request: request.catch(undefined),
+});
+
+/** What can be read of a frame's identity, however malformed the rest is. */
+export function referenceOf(value: unknown): FrameReference {
+  const { id, request } = referenceSchema.catch({ id: undefined, request: undefined }).parse(value);
+  return { ...(id !== undefined && { id }), ...(request !== undefined && { request }) };
+}
+
+const actions = actionFrame.options.map(option => option.shape.action.value);
+
+/**
+ * Reads a client's frame.
+ * @throws FrameRefusal `bad_json`, `unknown_action` or `bad_frame`; the message names the field and what was expected.
+ */
+export function decodeFrame(text: string): ClientFrame {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new FrameRefusal(new Refusal('bad_json', 'the frame is not JSON'), {});
+  }
+  const ping = pingFrame.safeParse(value);
+  if (ping.success) return ping.data;
+  const reference = referenceOf(value);
+  const frame = actionFrame.safeParse(value);
+  if (frame.success) return frame.data;
+  const issue = frame.error.issues[0];
+  const action = z.object({ action: z.string() }).safeParse(value);
+  if (action.success && !(actions as string[]).includes(action.data.action)) {
+    throw new FrameRefusal(new Refusal('unknown_action', `the action is one of ${actions.join(', ')}`), reference);
+  }
+  const where = issue?.path.join('.') || 'frame';
+  throw new FrameRefusal(new Refusal('bad_frame', `${where}: ${issue?.message ?? 'not understood'}`), reference);
+}
+
+/** A message as it is logged and sent. */
+export interface Message {
+  readonly channel: string;
+  readonly cursor: string;
+  /** Cursor of the channel's message before this one; null for the first. */
+  readonly previous: string | null;
+  readonly id: string;
+  readonly data: z.infer<ReturnType<typeof z.json>>;
+  /** When it was accepted, epoch milliseconds. */
+  readonly publishedAt: number;
+}
+
+export interface Member {
+  readonly user?: string;
+  /** Epoch milliseconds. */
+  readonly connectedAt: number;
+  readonly clientVersion?: string;
+}
+
+type Echo = { readonly request?: RequestId };
+
+/** What answers a frame that was taken. */
+export type Reply =
+  | ({ type: 'subscribed'; channel: string; cursor: string; recovered: boolean; more?: true } & Echo)
+  | ({ type: 'unsubscribed'; channel: string } & Echo)
+  | ({ type: 'accepted'; id: string; cursor: string } & Echo)
+  | ({ type: 'heartbeat' } & Echo)
+  | ({ type: 'presence'; channel: string; members: readonly Member[]; more?: true } & Echo)
+  | { type: 'pong' };
+
+export type MessageFrame = { readonly type: 'message'; readonly replay?: true } & Message;
+
+export type ServerFrame =
+  | Reply
+  | MessageFrame
+  | { type: 'messages'; messages: readonly MessageFrame[] }
+  | { type: 'notice'; notice: string }
+  | { type: 'resync'; channel: string }
+  | { type: 'error'; code: ErrorCode; message: string; id?: string; request?: RequestId; retryAfterMs?: number };
+
+export function errorFrame(refusal: Refusal, reference: FrameReference): ServerFrame {
+  return {
+    type: 'error',
+    code: refusal.code,
+    message: refusal.message,
+    ...reference,
+    ...(refusal.retryAfterMs !== undefined && { retryAfterMs: refusal.retryAfterMs }),
+  };
+}
+
+export const encodeFrame = (frame: ServerFrame): string => JSON.stringify(frame);
+
+/** Size of the frame that will carry a message at most: both cursors and the replay mark included. */
+export function outgoingFrameBytes(message: Pick<Message, 'channel' | 'id' | 'data' | 'publishedAt'>): number {
+  return Buffer.byteLength(
+    encodeFrame({ type: 'message', ...message, cursor: origin, previous: origin, replay: true }),
+  );
+}

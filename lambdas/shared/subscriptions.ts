@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import {
+  BatchWriteCommand,
+  DeleteCommand,
+  type DynamoDBDocumentClient,
+  PutCommand,
+  QueryCommand,
+} from '@aws-sdk/lib-dynamodb';
+import { epochSeconds } from './dynamodb.ts';
+
+/** As long as the connection's own item can live. */
+const lifetimeMs = 3 * 3_600_000;
+
+/** Who listens to a channel. The subscribers of a channel are spread over its shards by a hash of the connection. */
+export interface Subscriptions {
+  add(channel: string, shard: number, connectionId: string, now: number): Promise<void>;
+  remove(channel: string, shard: number, connectionId: string): Promise<void>;
+  removeAll(connectionId: string, channels: Readonly<Record<string, number>>): Promise<void>;
+  /** Connection ids of one shard, strongly consistent, at most `limit` where given. */
+  subscribers(channel: string, shard: number, limit?: number): Promise<readonly string[]>;
+}
+
+/** The shard of a connection among `shardCount`. */
+export const shardOf = (connectionId: string, shardCount: number): number =>
+  createHash('sha256').update(connectionId).digest().readUInt32BE(0) % shardCount;
+
+const keyOf = (channel: string, shard: number): string => `${channel}#${shard}`;
+
+export function dynamoDbSubscriptions(client: DynamoDBDocumentClient, tableName: string): Subscriptions {
+  return {
+    async add(channel, shard, connectionId, now) {
+      const Item = { channelShard: keyOf(channel, shard), connectionId, expiresAt: epochSeconds(now + lifetimeMs) };
+      await client.send(new PutCommand({ TableName: tableName, Item }));
+    },
+    async remove(channel, shard, connectionId) {
+      const Key = { channelShard: keyOf(channel, shard), connectionId };
+      await client.send(new DeleteCommand({ TableName: tableName, Key }));
+    },
+    async removeAll(connectionId, channels) {
+      let requests = Object.entries(channels).map(([channel, shard]) => ({
+        DeleteRequest: { Key: { channelShard: keyOf(channel, shard), connectionId } as Record<string, unknown> },
+      }));
+      while (requests.length > 0) {
+        const { UnprocessedItems } = await client.send(
+          new BatchWriteCommand({ RequestItems: { [tableName]: requests.slice(0, 25) } }),
+        );
+        requests = [...((UnprocessedItems?.[tableName] ?? []) as typeof requests), ...requests.slice(25)];
+      }
+    },
+    async subscribers(channel, shard, limit) {
+      const connectionIds: string[] = [];
+      let ExclusiveStartKey: Record<string, unknown> | undefined;
+      do {
+        const page = await client.send(
+          new QueryCommand({
+            TableName: tableName,
+            ConsistentRead: true,
+            KeyConditionExpression: 'channelShard = :key',
+            ExpressionAttributeValues: { ':key': keyOf(channel, shard) },
+            ProjectionExpression: 'connectionId',
+            ...(limit !== undefined && { Limit: limit - connectionIds.length }),
+            ...(ExclusiveStartKey && { ExclusiveStartKey }),
+          }),
+        );
+        for (const item of page.Items ?? []) connectionIds.push(item.connectionId);
+        ExclusiveStartKey = page.LastEvaluatedKey;
+      } while (ExclusiveStartKey && (limit === undefined || connectionIds.length < limit));
+      return connectionIds;
+    },
+  };
+}

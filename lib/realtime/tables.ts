@@ -1,0 +1,55 @@
+import { RemovalPolicy } from 'aws-cdk-lib';
+import { AttributeType, BillingMode, ProjectionType, Table, TableEncryption } from 'aws-cdk-lib/aws-dynamodb';
+import { Construct } from 'constructs';
+import { connectionsTable, messagesTable, operationsTable, subscriptionsTable } from '../../lambdas/shared/tables.ts';
+
+export interface TablesProps {
+  readonly removalPolicy: RemovalPolicy;
+}
+
+const string = (name: string) => ({ name, type: AttributeType.STRING });
+
+/** The service's state: presence, subscriptions, the message log and the records of operation. */
+export class Tables extends Construct {
+  readonly connections: Table;
+  readonly subscriptions: Table;
+  readonly messages: Table;
+  readonly operations: Table;
+
+  constructor(scope: Construct, id: string, { removalPolicy }: TablesProps) {
+    super(scope, id);
+    const kept = removalPolicy === RemovalPolicy.RETAIN;
+    const common = {
+      billingMode: BillingMode.PAY_PER_REQUEST,
+      encryption: TableEncryption.AWS_MANAGED,
+      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: kept },
+      deletionProtection: kept,
+      removalPolicy,
+    };
+    this.connections = new Table(this, 'Connections', {
+      ...common,
+      partitionKey: string(connectionsTable.partitionKey),
+      timeToLiveAttribute: connectionsTable.timeToLive,
+    });
+    for (const { name, partitionKey } of [connectionsTable.byUser, connectionsTable.byAddress]) {
+      this.connections.addGlobalSecondaryIndex({
+        indexName: name,
+        partitionKey: string(partitionKey),
+        projectionType: ProjectionType.KEYS_ONLY,
+      });
+    }
+    this.subscriptions = new Table(this, 'Subscriptions', {
+      ...common,
+      partitionKey: string(subscriptionsTable.partitionKey),
+      sortKey: string(subscriptionsTable.sortKey),
+      timeToLiveAttribute: subscriptionsTable.timeToLive,
+    });
+    this.messages = new Table(this, 'Messages', {
+      ...common,
+      partitionKey: string(messagesTable.partitionKey),
+      sortKey: string(messagesTable.sortKey),
+      timeToLiveAttribute: messagesTable.timeToLive,
+    });
+    this.operations = new Table(this, 'Operations', { ...common, partitionKey: string(operationsTable.partitionKey) });
+  }
+}

@@ -1,0 +1,55 @@
+import { type App, Tags } from 'aws-cdk-lib';
+import type { Environment } from './config/environment.ts';
+import { loadEnvironment } from './config/load.ts';
+import { RealtimeStack } from './realtime/realtime-stack.ts';
+import { listServices, loadRunbook } from './runbook/reader.ts';
+
+/** Which service to build for which environment, as the command line says it. */
+export interface Selection {
+  readonly service: string | undefined;
+  readonly env: string | undefined;
+  /** Directory of the runbooks. */
+  readonly runbooks: string;
+  /** A user's own environments; the project's where absent. */
+  readonly environments: string | undefined;
+  /** Admit clients without a token, which only `dev` may. */
+  readonly anonymous: boolean;
+}
+
+/** Thrown where the command line does not say what to build. */
+export class SelectionError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'SelectionError';
+  }
+}
+
+function withAnonymous(environment: Environment): Environment {
+  if (environment.name !== 'dev') {
+    throw new SelectionError(`anonymous clients are for the environment dev, not for ${environment.name}`);
+  }
+  return { ...environment, anonymous: true };
+}
+
+/**
+ * Adds the stacks of one service in one environment to the app.
+ * @throws SelectionError, RunbookNotFound, RunbookErrors, EnvironmentErrors whose messages say what to mend
+ */
+export async function serviceApp(app: App, selection: Selection): Promise<void> {
+  const { service, env } = selection;
+  if (!service || !env) {
+    const services = listServices(selection.runbooks).join(', ');
+    throw new SelectionError(`say what to build with -c service=SERVICE -c env=ENVIRONMENT; services: ${services}`);
+  }
+  const runbook = loadRunbook(service, selection.runbooks);
+  const loaded = await loadEnvironment(env, selection.environments);
+  const environment = selection.anonymous ? withAnonymous(loaded) : loaded;
+  const { account, region } = environment;
+  new RealtimeStack(app, `${service}-${env}-Realtime`, {
+    runbook,
+    environment,
+    env: { region, ...(account !== undefined && { account }) },
+  });
+  Tags.of(app).add('service', service);
+  Tags.of(app).add('environment', env);
+}

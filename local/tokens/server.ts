@@ -1,0 +1,77 @@
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { z } from 'zod';
+import { createIssuer, type Issuer, readState, writeState } from './issuer.ts';
+
+const jwksPath = '/.well-known/jwks.json';
+
+/** What the tokens of a running environment have to say, as its template expects. */
+export interface IssuerClaims {
+  readonly issuer: string;
+  readonly audience: string;
+}
+
+const issuerClaims = z.object({ issuer: z.string(), audience: z.string() });
+
+/** Serves the public keys of an issuer. */
+export function jwksHandler(issuer: Issuer): RequestListener {
+  const body = JSON.stringify(issuer.jwks());
+  return (request, response) => {
+    if (request.url?.split('?', 1)[0] !== jwksPath) {
+      response.writeHead(404).end();
+    } else if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.writeHead(405, { allow: 'GET, HEAD' }).end();
+    } else {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
+      response.end(request.method === 'GET' ? body : undefined);
+    }
+  };
+}
+
+/**
+ * What an environment of this state directory was started with.
+ * @throws Error where none was ever started there.
+ */
+export async function readIssuerClaims(stateDirectory: string): Promise<IssuerClaims> {
+  const stored = await readState(stateDirectory, 'issuer.json');
+  if (stored === undefined) {
+    throw new Error(`no environment was started with the state directory '${stateDirectory}': run npm start first`);
+  }
+  return issuerClaims.parse(stored);
+}
+
+export interface TokenIssuerOptions extends IssuerClaims {
+  readonly stateDirectory: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+}
+
+export interface RunningTokenIssuer {
+  readonly jwksUrl: string;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Serves the JWKS of a state directory, and records issuer and audience for the tokens that are made there. */
+export async function startTokenIssuer(options: TokenIssuerOptions): Promise<RunningTokenIssuer> {
+  const { stateDirectory, issuer, audience } = options;
+  const server = createServer(jwksHandler(await createIssuer(stateDirectory)));
+  await writeState(stateDirectory, 'issuer.json', { issuer, audience }, 0o644);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, '127.0.0.1', () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    jwksUrl: `http://127.0.0.1:${port}${jwksPath}`,
+    port,
+    close: () =>
+      new Promise((resolve, reject) => {
+        server.close(error => (error ? reject(error) : resolve()));
+        server.closeAllConnections();
+      }),
+  };
+}
