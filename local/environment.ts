@@ -110,7 +110,7 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
     const issuer = { issuer: output(outputs, 'TokenIssuer'), audience: output(outputs, 'TokenAudience') };
     const tokens = await startTokenIssuer({ stateDirectory, port: options.tokensPort, ...issuer });
     closers.push(() => tokens.close());
-    const dynamodb = await startDynamoDb({ ...common, stateDirectory: join(stateDirectory, 'dynamodb') });
+    const dynamodb = await startDynamoDb({ ...common, stateDirectory });
     closers.push(() => dynamodb.close());
     const sqs = await startSqs({ ...common, stateDirectory: join(stateDirectory, 'sqs') });
     closers.push(() => sqs.close());

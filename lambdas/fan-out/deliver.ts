@@ -50,10 +50,11 @@ async function append(channel: string, deliveries: readonly Delivery[], log: Del
   const [first, end] = [appended.at(0), appended.at(-1)];
   if (first && end) messages.push(...(await log.between(channel, first.cursor, end.cursor)));
   for (const delivery of deliveries.slice(appended.length)) {
-    const message: Message = { ...delivery, previous };
+    const { cursor, id, data, publishedAt } = delivery;
+    const message: Message = { channel, cursor, previous, id, data, publishedAt };
     await log.append(message);
     messages.push(message);
-    previous = delivery.cursor;
+    previous = cursor;
   }
   return messages;
 }

@@ -6,22 +6,26 @@ export interface FrameLimits {
   readonly maxMessageBytes: number;
 }
 
+export interface FrameMeter {
+  /** Takes the next chunk of the stream. */
+  read(chunk: Buffer): void;
+  /** Messages without a violation whose last frame began. What the library hands out beyond them is refused. */
+  readonly acceptedMessages: number;
+}
+
 const opcodes = { continuation: 0, binary: 2, firstControl: 8 };
 
 /**
  * Reads the headers of the WebSocket frames (RFC 6455, section 5.2) in a client's byte stream, however it is cut into
  * chunks, and reports the first frame that breaks a limit. The payloads are left to the WebSocket library, which knows
  * messages only.
- * @returns A function that takes the next chunk.
  */
-export function createFrameMeter(
-  limits: FrameLimits,
-  onViolation: (violation: FrameViolation) => void,
-): (chunk: Buffer) => void {
+export function createFrameMeter(limits: FrameLimits, onViolation: (violation: FrameViolation) => void): FrameMeter {
   const header = Buffer.alloc(14);
   let headerLength = 0;
   let payloadLeft = 0;
   let messageBytes = 0;
+  let acceptedMessages = 0;
   let stopped = false;
 
   function headerBytesNeeded(): number {
@@ -46,7 +50,7 @@ export function createFrameMeter(
     return messageBytes > limits.maxMessageBytes ? 'message-too-large' : undefined;
   }
 
-  return chunk => {
+  function read(chunk: Buffer): void {
     let offset = 0;
     while (!stopped && offset < chunk.length) {
       if (payloadLeft > 0) {
@@ -59,11 +63,22 @@ export function createFrameMeter(
       if (headerLength < headerBytesNeeded()) continue;
       payloadLeft = payloadBytes();
       headerLength = 0;
-      const violation = violationOf((header[0] as number) & 0x0f, payloadLeft);
+      const first = header[0] as number;
+      const opcode = first & 0x0f;
+      const violation = violationOf(opcode, payloadLeft);
       if (violation) {
         stopped = true;
         onViolation(violation);
+      } else if (opcode < opcodes.firstControl && first & 0x80) {
+        acceptedMessages += 1;
       }
     }
+  }
+
+  return {
+    read,
+    get acceptedMessages() {
+      return acceptedMessages;
+    },
   };
 }

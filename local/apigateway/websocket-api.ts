@@ -333,12 +333,15 @@ export async function startWebSocketApi(options: WebSocketApiOptions): Promise<R
 
     const meter = createFrameMeter(limits, violation => {
       onMetric('ClientError', 1);
-      connection.end(...closeFrames[violation]);
+      // The messages before it in the same chunk are handed out after this listener.
+      process.nextTick(() => connection.end(...closeFrames[violation]));
     });
     // Before the WebSocket library's own listener: it must not hand out a message that is refused here.
-    stream.prependListener('data', meter);
+    stream.prependListener('data', meter.read);
+    let messages = 0;
     socket.on('message', data => {
-      if (ended) return;
+      messages += 1;
+      if (ended || messages > meter.acceptedMessages) return;
       connection.lastActiveAt = Date.now();
       onMetric('MessageCount', 1);
       track(message(connection, data.toString()));

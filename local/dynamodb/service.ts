@@ -180,12 +180,32 @@ class DynamoDbService implements DynamoDb {
     for (const table of tablesOf(input))
       if (!this.#tables.has(table))
         throw new AwsError('ResourceNotFoundException', `Requested resource not found: Table: ${table} not found`);
-    const reply = await this.#run(name, input);
-    return {
-      status: 200,
-      headers: { 'content-type': 'application/x-amz-json-1.0' },
-      body: JSON.stringify(reply),
-    };
+    const headers = { 'content-type': 'application/x-amz-json-1.0' };
+    try {
+      return { status: 200, headers, body: JSON.stringify(await this.#run(name, input)) };
+    } catch (error) {
+      const old = await this.#itemOfFailedCondition(error, input);
+      if (!old) throw error;
+      const { code, message, status } = error as AwsError;
+      return {
+        status,
+        headers: { ...headers, 'x-amzn-errortype': code },
+        body: JSON.stringify({ __type: `com.amazonaws.dynamodb.v20120810#${code}`, message, ...old }),
+      };
+    }
+  }
+
+  /**
+   * What ReturnValuesOnConditionCheckFailure asks for, which dynalite does not know: read right after the failure, so a
+   * write that came between the two is seen already. Undefined where it does not apply.
+   */
+  async #itemOfFailedCondition(error: unknown, input: Json): Promise<{ Item?: Json } | undefined> {
+    const failed = error instanceof AwsError && error.code === 'ConditionalCheckFailedException';
+    if (!failed || input.ReturnValuesOnConditionCheckFailure !== 'ALL_OLD') return undefined;
+    const [written] = writtenKeys(input, name => this.#tables.get(name)?.keyNames ?? []);
+    if (!written) return undefined;
+    const { Item } = await this.#primary.runTrusted('GetItem', { TableName: written.table, Key: written.key });
+    return Item === undefined ? {} : { Item: Item as Json };
   }
 
   /** Query and Scan of an index need permission for the index, not for the table. */
@@ -217,7 +237,8 @@ class DynamoDbService implements DynamoDb {
   }
 
   async #write(operation: DynaliteOperation, input: Json): Promise<Json> {
-    const reply = await this.#primary.run(operation, input);
+    const { ReturnValuesOnConditionCheckFailure: _, ...known } = input;
+    const reply = await this.#primary.run(operation, known);
     if (this.#replica !== this.#primary)
       for (const { table, key } of writtenKeys(input, name => this.#tables.get(name)?.keyNames ?? []))
         this.#replication.written(table, key);

@@ -31,6 +31,11 @@ function expected(messages: Message[]): FrameViolation | undefined {
   return undefined;
 }
 
+/** How many messages come whole before the first violation. */
+function acceptedBefore(messages: Message[]): number {
+  return messages.findIndex(each => expected([each]) !== undefined);
+}
+
 const message: fc.Arbitrary<Message> = fc.record({
   lengths: fc.array(fc.oneof(fc.integer({ min: 0, max: 310 }), fc.constantFrom(125, 126, 127, 299, 300, 301, 70_000)), {
     minLength: 1,
@@ -58,11 +63,12 @@ test('the first violation is found however the stream is cut', () => {
         const stream = Buffer.concat(messages.flatMap(each => (pings ? [ping, bytesOf(each)] : [bytesOf(each)])));
         for (let offset = 0; offset < stream.length; ) {
           const length = cuts.next().value;
-          meter(stream.subarray(offset, offset + length));
+          meter.read(stream.subarray(offset, offset + length));
           offset += length;
         }
         const first = expected(messages);
         expect(violations).toEqual(first === undefined ? [] : [first]);
+        expect(meter.acceptedMessages).toBe(first === undefined ? messages.length : acceptedBefore(messages));
       },
     ),
   );
@@ -71,16 +77,16 @@ test('the first violation is found however the stream is cut', () => {
 test('a control frame between the frames of a message does not start a new one', () => {
   const violations: FrameViolation[] = [];
   const meter = createFrameMeter({ maxFrameBytes: 10, maxMessageBytes: 15 }, violation => violations.push(violation));
-  meter(frame(Buffer.alloc(10), { fin: false }));
-  meter(frame(Buffer.alloc(2), { opcode: 9 }));
+  meter.read(frame(Buffer.alloc(10), { fin: false }));
+  meter.read(frame(Buffer.alloc(2), { opcode: 9 }));
   expect(violations).toEqual([]);
-  meter(frame(Buffer.alloc(10), { opcode: 0 }));
+  meter.read(frame(Buffer.alloc(10), { opcode: 0 }));
   expect(violations).toEqual(['message-too-large']);
 });
 
 test('a frame is refused by its header, before its payload came', () => {
   const violations: FrameViolation[] = [];
   const meter = createFrameMeter(limits, violation => violations.push(violation));
-  meter(frame(Buffer.alloc(100_000)).subarray(0, 14));
+  meter.read(frame(Buffer.alloc(100_000)).subarray(0, 14));
   expect(violations).toEqual(['frame-too-large']);
 });

@@ -203,12 +203,12 @@ export function deferred<T = void>() {
 }
 
 /** A WebSocket connection whose bytes the test writes itself. */
-export async function rawClient(port: number): Promise<Socket> {
+export async function rawClient(port: number, key = 'dGhlIHNhbXBsZSBub25jZQ=='): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
   await once(socket, 'connect');
   socket.write(
     'GET /dev HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
-      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+      `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
   );
   const [response] = await once(socket, 'data');
   if (!String(response).startsWith('HTTP/1.1 101')) throw new Error(String(response));
