@@ -90,12 +90,8 @@ export function dynamoDbMessageLog(client: DynamoDBDocumentClient, tableName: st
           }),
         );
         for (const item of page.Items ?? []) {
-          const {
-            expiresAt: _,
-            data,
-            ...message
-          } = item as Omit<Message, 'data'> & { data: string; expiresAt: number };
-          messages.push({ ...message, data: JSON.parse(data) });
+          const { cursor, previous, id, data, publishedAt } = item as Omit<Message, 'data'> & { data: string };
+          messages.push({ channel, cursor, previous, id, data: JSON.parse(data), publishedAt });
         }
         ExclusiveStartKey = page.LastEvaluatedKey;
       } while (ExclusiveStartKey);

@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Algorithm, algorithms, createIssuer } from './issuer.ts';
 import { readIssuerClaims } from './server.ts';
 
@@ -12,11 +12,15 @@ interface TokenOptions {
   readonly algorithm: Algorithm;
 }
 
+/** @throws InvalidArgumentError where a `*` is elsewhere than at the end. */
 function patterns(list: string): string[] {
-  return list
+  const found = list
     .split(',')
     .map(pattern => pattern.trim())
     .filter(pattern => pattern !== '');
+  const wrong = found.find(pattern => pattern.slice(0, -1).includes('*'));
+  if (wrong !== undefined) throw new InvalidArgumentError(`'${wrong}': a * can only be the last character.`);
+  return found;
 }
 
 const program = new Command('token')

@@ -8,7 +8,11 @@ export interface FrontDoor {
 }
 
 /** Brings calls of the SDK to one service, without checking signatures. */
-export async function openFrontDoor(service: AwsService, signingName: string, principal: Principal): Promise<FrontDoor> {
+export async function openFrontDoor(
+  service: AwsService,
+  signingName: string,
+  principal: Principal,
+): Promise<FrontDoor> {
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
