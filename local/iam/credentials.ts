@@ -1,4 +1,12 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import {
+  createHash,
+  createHmac,
+  createSecretKey,
+  hash,
+  type KeyObject,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { SignatureV4Base } from '@smithy/signature-v4';
 import type { Place } from '../assembly/resource.ts';
@@ -146,7 +154,7 @@ function dateOf(longDate: string): number {
   return Date.parse(`${parts[1]}-${parts[2]}-${parts[3]}T${parts[4]}:${parts[5]}:${parts[6]}Z`);
 }
 
-function hmac(key: string | Buffer, text: string): Buffer {
+function hmac(key: string | Buffer | KeyObject, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest();
 }
 
@@ -173,7 +181,7 @@ export function createCredentials({
     ],
   ]);
   const sessions = new Map<string, KeyPair>();
-  const signingKeys = new Map<string, Buffer>();
+  const signingKeys = new Map<string, KeyObject>();
 
   function forRole(roleArn: string, sessionName: string): KeyPair {
     const name = roleArn.slice(roleArn.lastIndexOf('/') + 1);
@@ -190,11 +198,14 @@ export function createCredentials({
     return keys;
   }
 
-  function signingKey(keys: KeyPair, scopeDate: string, service: string): Buffer {
+  function signingKey(keys: KeyPair, scopeDate: string, service: string): KeyObject {
     const id = `${keys.accessKeyId}/${scopeDate}/${service}`;
     let key = signingKeys.get(id);
     if (key === undefined) {
-      key = [region, service, 'aws4_request'].reduce(hmac, hmac(`AWS4${keys.secretAccessKey}`, scopeDate));
+      // As a KeyObject: with a Buffer, Node 24 takes 25 µs more for each signature.
+      key = createSecretKey(
+        [region, service, 'aws4_request'].reduce(hmac, hmac(`AWS4${keys.secretAccessKey}`, scopeDate)),
+      );
       // A day's scopes are few; dates of the past are not needed again.
       if (signingKeys.size > 10_000) signingKeys.clear();
       signingKeys.set(id, key);
@@ -246,11 +257,11 @@ export function createCredentials({
     if (signed === undefined) {
       throw failure('mismatch', service, "'host' and every x-amz- header must be among the signed headers.");
     }
-    const payloadHash = createHash('sha256').update(request.body).digest('hex');
+    const payloadHash = hash('sha256', request.body);
     const declaredHash = headers['x-amz-content-sha256'];
     const canonical = (service === 's3' ? plainPaths : escapedPaths).of(request, signed, payloadHash);
     const scope = `${scopeDate}/${region}/${service}/aws4_request`;
-    const canonicalHash = createHash('sha256').update(canonical).digest('hex');
+    const canonicalHash = hash('sha256', canonical);
     const expected = hmac(
       signingKey(holder.keys, scopeDate, service),
       `AWS4-HMAC-SHA256\n${longDate}\n${scope}\n${canonicalHash}`,

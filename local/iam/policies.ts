@@ -131,6 +131,8 @@ export function createAuthorization({
 }): Authorization {
   const roles = policiesByRole(resources);
   const decisions = new Map<string, Decision>();
+  /** Principals whose policies were found valid. */
+  const checked = new Set<string>();
   const policyKeys = new WeakMap<PolicyDocument, string>();
 
   function identityPoliciesOf(principal: Principal): RolePolicies {
@@ -167,9 +169,12 @@ export function createAuthorization({
       ...(request.resourcePolicy ? { resourcePolicy: request.resourcePolicy } : {}),
       ...(boundary ? { permissionBoundaryPolicies: [boundary] } : {}),
     };
+    // The simulation that checks its input first takes 2 ms for an execute-api ARN (every connection has its own), and
+    // knows none of a WebSocket route or of an HTTP API's root. It has checked the policies before, and words denials.
+    const quick = request.action.startsWith('execute-api:') && checked.has(nameOf(request.principal));
+    if (quick && runUnsafeSimulation(simulation, {}) === 'Allowed') return undefined;
     const result = await runSimulation(simulation, {});
     if (result.resultType === 'error') {
-      // The catalogue of resource types knows no execute-api ARN of a WebSocket route or of an HTTP API's root.
       if (result.errors.message === 'no.resource.types' && request.action === 'execute-api:Invoke') {
         const outcome = runUnsafeSimulation(simulation, {});
         if (outcome === 'Allowed') return undefined;
@@ -182,6 +187,7 @@ export function createAuthorization({
           JSON.stringify(result.errors),
       );
     }
+    checked.add(nameOf(request.principal));
     return result.overallResult === 'Allowed' ? undefined : reasonOf(result, request);
   }
 

@@ -1,4 +1,5 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { EventEmitter, on } from 'node:events';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type LocalEnvironment, startEnvironment } from '../../local/environment.ts';
@@ -11,6 +12,8 @@ export type TemplateChange = (template: Record<string, unknown>) => void;
 export interface LocalService extends LocalEnvironment {
   /** What functions and the environment had to say: `level component: message fields`. */
   readonly log: readonly string[];
+  /** The first line of the log with all these parts, written already or to come. */
+  logged(...parts: string[]): Promise<string>;
   token(request?: Partial<TokenRequest>): Promise<string>;
   /** Ends it and removes its state. */
   end(): Promise<void>;
@@ -18,18 +21,34 @@ export interface LocalService extends LocalEnvironment {
 
 export interface LocalServiceOptions {
   readonly service: string;
-  readonly anonymous?: boolean;
   readonly timeScale?: number;
   readonly change?: TemplateChange;
-  readonly environments?: string;
 }
+
+const assemblies = new Map<string, Promise<string>>();
+
+/** The cloud assembly of a service, synthesized once for all tests of a file. */
+function synthesized(service: string): Promise<string> {
+  const kept = assemblies.get(service);
+  if (kept) return kept;
+  const assembly = mkdtemp(join(tmpdir(), 'steadysocket-cdk-')).then(async output => {
+    await synthesize({ service, env: 'dev', anonymous: false, output });
+    return output;
+  });
+  assemblies.set(service, assembly);
+  return assembly;
+}
+
+afterAll(async () => {
+  for (const assembly of assemblies.values()) await rm(await assembly, { recursive: true, force: true });
+});
 
 /** Synthesizes a service in dev as `cdk synth` would, and runs it on free ports with a state directory of its own. */
 export async function startLocalService(options: LocalServiceOptions): Promise<LocalService> {
-  const { service, anonymous = false, timeScale = 1, change, environments } = options;
+  const { service, timeScale = 1, change } = options;
   const directory = await mkdtemp(join(tmpdir(), 'steadysocket-'));
   const assembly = join(directory, 'cdk.out');
-  await synthesize({ service, env: 'dev', anonymous, output: assembly, ...(environments && { environments }) });
+  await cp(await synthesized(service), assembly, { recursive: true });
   if (change) {
     const file = join(assembly, `${service}-dev-Realtime.template.json`);
     const template = JSON.parse(await readFile(file, 'utf8'));
@@ -37,6 +56,7 @@ export async function startLocalService(options: LocalServiceOptions): Promise<L
     await writeFile(file, JSON.stringify(template));
   }
   const log: string[] = [];
+  const lines = new EventEmitter();
   const environment = await startEnvironment({
     assembly,
     stateDirectory: directory,
@@ -46,13 +66,24 @@ export async function startLocalService(options: LocalServiceOptions): Promise<L
     tokensPort: 0,
     timeScale,
     fresh: false,
-    log: (level, component, message, fields) => log.push(`${level} ${component}: ${message} ${JSON.stringify(fields)}`),
+    log: (level, component, message, fields) => {
+      const line = `${level} ${component}: ${message} ${JSON.stringify(fields)}`;
+      log.push(line);
+      lines.emit('line', line);
+    },
   });
   const issuer = await createIssuer(directory);
   const { issuer: iss, audience } = JSON.parse(await readFile(join(directory, 'tokens', 'issuer.json'), 'utf8'));
   return {
     ...environment,
     log,
+    async logged(...parts) {
+      const matches = (line: string) => parts.every(part => line.includes(part));
+      const written = log.find(matches);
+      if (written !== undefined) return written;
+      for await (const [line] of on(lines, 'line')) if (matches(line)) return line;
+      throw new Error('the log ended');
+    },
     token: request =>
       issuer.sign({
         user: 'alice',

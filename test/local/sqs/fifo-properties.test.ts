@@ -189,6 +189,6 @@ it('keeps the order of every group, hands out one batch of a group at a time, lo
         run.close();
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   );
 });
