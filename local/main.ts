@@ -92,11 +92,14 @@ ${options.service} in ${options.env} runs on this machine.
 A token: npm run -s token -- --user alice${options.stateDir === '.local' ? '' : ` --state-dir ${options.stateDir}`}
 Ctrl-C ends it; queues and tables are kept.`);
 
-  let ending = false;
+  let endingSince: number | undefined;
   const end = (signal: NodeJS.Signals) => {
-    // Impatience is a second Ctrl-C.
-    if (ending) process.exit(130);
-    ending = true;
+    if (endingSince !== undefined) {
+      // npm passes on the signal that the terminal has sent to all: one Ctrl-C comes twice. A later one is impatience.
+      if (Date.now() - endingSince > 1_000) process.exit(130);
+      return;
+    }
+    endingSince = Date.now();
     console.log(`\n${signal}: closing …`);
     environment.close().then(
       () => console.log('closed.'),

@@ -92,6 +92,20 @@ async function postAll(connectionId: string, frames: readonly string[], callback
 }
 
 /**
+ * Acts on every connection, even where one throws: the others are not made to wait until the batch comes again, and
+ * nothing is under way any more when the function answers and its environment is frozen.
+ */
+async function toEach<T>(connections: readonly T[], act: (connection: T) => Promise<void>, parallelism: number) {
+  try {
+    await pMap(connections, act, { concurrency: parallelism, stopOnError: false });
+  } catch (error) {
+    if (!(error instanceof AggregateError)) throw error;
+    const { errors } = error;
+    throw new Error(`${errors.length} of ${connections.length} connections not served`, { cause: errors[0] });
+  }
+}
+
+/**
  * Delivers the messages of one channel, in order: first to the log, then to whoever is subscribed after that. Called
  * again with the same messages, or some of them, it appends none twice and posts again, which clients see by the cursor.
  * @param deliveries of one channel, by rising cursor
@@ -122,19 +136,16 @@ export async function deliver(channel: string, deliveries: readonly Delivery[], 
       failed.push({ connectionId, reason: result.failed });
     }
   };
-  await pMap(subscribers, post, { concurrency: d.parallelism });
+  await toEach(subscribers, post, d.parallelism);
   const [firstFailure] = failed;
   if (!firstFailure) return;
   if (failed.length > systemicFloor && failed.length > systemicShare * subscribers.length) {
     throw new SystemicPostFailure(failed.length, subscribers.length, firstFailure.reason);
   }
   // A connection that misses a message is closed, so that its client comes back and resumes from the log.
-  await pMap(
-    failed,
-    async ({ connectionId, reason }) => {
-      d.postFailed(connectionId, reason);
-      await d.callback.close(connectionId);
-    },
-    { concurrency: d.parallelism },
-  );
+  const close = async ({ connectionId, reason }: (typeof failed)[number]) => {
+    d.postFailed(connectionId, reason);
+    await d.callback.close(connectionId);
+  };
+  await toEach(failed, close, d.parallelism);
 }

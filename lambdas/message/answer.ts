@@ -10,9 +10,11 @@ import {
   type FrameReference,
   FrameRefusal,
   type Member,
+  maxFrameBytes,
   origin,
   Refusal,
   type Reply,
+  referenceIn,
   referenceOf,
   type ServerFrame,
 } from '../shared/protocol.ts';
@@ -40,11 +42,20 @@ export interface MessageDependencies {
   readonly refused: (sender: Sender, refusal: Refusal, cause?: unknown) => void;
 }
 
-/**
- * Members that one presence reply carries at most: 300 of the longest user names and versions make 114 KB of the
- * 128 KB that a frame may have.
- */
+/** Members that one presence reply carries at most: 300 of the longest names and versions in ASCII make 114 KB. */
 const maxMembers = 300;
+/** What is left to the members of a reply, whose names may take several bytes a character, beside its other fields. */
+const maxMembersBytes = maxFrameBytes - 2 * 1024;
+
+/** As many of the first members as a reply can carry. */
+function fitting(members: readonly Member[]): readonly Member[] {
+  let bytes = 0;
+  const tooMany = members.findIndex(member => {
+    bytes += Buffer.byteLength(JSON.stringify(member)) + 1;
+    return bytes > maxMembersBytes;
+  });
+  return tooMany < 0 ? members : members.slice(0, tooMany);
+}
 
 const gone = () => new Refusal('connection_gone', 'this connection is not registered any more, connect again');
 
@@ -95,12 +106,9 @@ async function present(sender: Sender, channel: string, d: MessageDependencies) 
       }),
     )
     .sort((a, b) => a.connectedAt - b.connectedAt);
-  return {
-    type: 'presence',
-    channel,
-    members,
-    ...(connectionIds.length > maxMembers && { more: true as const }),
-  } as const;
+  const told = fitting(members);
+  const more = connectionIds.length > maxMembers || told.length < members.length;
+  return { type: 'presence', channel, members: told, ...(more && { more: true as const }) } as const;
 }
 
 async function beat({ connectionId }: Sender, { presence, now, heartbeat }: MessageDependencies) {
@@ -141,7 +149,10 @@ export async function answer(sender: Sender, text: string, d: MessageDependencie
   try {
     const verdict = d.rate(sender.connectionId, now);
     if (verdict === 'flooding') await d.callback.close(sender.connectionId);
-    if (verdict !== 'taken') throw new Refusal('rate_limited', 'too many frames a second', 1_000);
+    if (verdict !== 'taken') {
+      reference = referenceIn(text);
+      throw new Refusal('rate_limited', 'too many frames a second', 1_000);
+    }
     const frame = decodeFrame(text);
     reference = referenceOf(frame);
     const { tokenExpiresAt } = sender.session;

@@ -19,7 +19,9 @@ export function frameRate(perSecond: number): (connectionId: string, now: number
     buckets.set(connectionId, bucket);
     const oldest = buckets.keys().next();
     if (buckets.size > maxBuckets && !oldest.done) buckets.delete(oldest.value);
-    bucket.tokens = Math.min(perSecond, bucket.tokens + ((now - bucket.at) / 1000) * perSecond) - 1;
+    // A clock that is set back takes nothing away.
+    const elapsedSeconds = Math.max(0, now - bucket.at) / 1000;
+    bucket.tokens = Math.min(perSecond, bucket.tokens + elapsedSeconds * perSecond) - 1;
     bucket.at = now;
     if (bucket.tokens >= 0) return 'taken';
     return bucket.tokens < -floodSeconds * perSecond ? 'flooding' : 'refused';

@@ -24,17 +24,27 @@ export interface CallbackOptions {
 }
 
 /**
+ * Sockets that were idle for longer are not used again. An environment is frozen between events and does not see what
+ * the gateway closes meanwhile; a post on such a socket would fail, and its connection be closed for it.
+ */
+const maxIdleMs = 4_000;
+
+/**
  * Signs with aws4 and posts with undici: several times the posts a second of the SDK's client for a sixth of its CPU,
  * see `bench/post.ts`. Credentials are those that Lambda puts in the environment.
  */
 export function signedCallback(options: CallbackOptions): Callback {
   const { origin, host, pathname } = new URL(options.url);
-  const pool = new Pool(origin, {
-    connections: options.connections,
-    headersTimeout: options.timeoutMs,
-    bodyTimeout: options.timeoutMs,
-    connectTimeout: options.timeoutMs,
-  });
+  const open = () =>
+    new Pool(origin, {
+      connections: options.connections,
+      headersTimeout: options.timeoutMs,
+      bodyTimeout: options.timeoutMs,
+      connectTimeout: options.timeoutMs,
+    });
+  let pool = open();
+  let underWay = 0;
+  let usedAt = Date.now();
   const region = process.env.AWS_REGION;
   const request = async (method: 'POST' | 'DELETE', connectionId: string, body?: string) => {
     const path = `${pathname}/@connections/${encodeURIComponent(connectionId)}`;
@@ -46,15 +56,24 @@ export function signedCallback(options: CallbackOptions): Callback {
       ...(region && { region }),
       ...(body && { body }),
     });
-    const response = await pool.request({
-      method,
-      path,
-      headers: signed.headers as Record<string, string>,
-      ...(body !== undefined && { body }),
-    });
-    // The body must be consumed for the socket to be used again; a 410 may come without one.
-    await response.body.dump();
-    return response.statusCode;
+    const stale = underWay === 0 && Date.now() - usedAt > maxIdleMs ? pool : undefined;
+    if (stale) pool = open();
+    underWay += 1;
+    try {
+      await stale?.destroy();
+      const response = await pool.request({
+        method,
+        path,
+        headers: signed.headers as Record<string, string>,
+        ...(body !== undefined && { body }),
+      });
+      // The body must be consumed for the socket to be used again; a 410 may come without one.
+      await response.body.dump();
+      return response.statusCode;
+    } finally {
+      underWay -= 1;
+      usedAt = Date.now();
+    }
   };
   return {
     async post(connectionId, frame) {

@@ -61,22 +61,30 @@ export function dynamoDbConnections(client: DynamoDBDocumentClient, tableName: s
       return { ok: true as const, item: Attributes as Connection | undefined };
     } catch (error) {
       if (!(error instanceof ConditionalCheckFailedException)) throw error;
-      return { ok: false as const, exists: error.Item !== undefined };
+      return { ok: false as const, item: undefined, exists: error.Item !== undefined };
     }
   };
   const count = async (index: { name: string; partitionKey: string }, value: string, limit: number) => {
-    const { Count = 0 } = await client.send(
-      new QueryCommand({
-        TableName: tableName,
-        IndexName: index.name,
-        KeyConditionExpression: '#key = :value',
-        ExpressionAttributeNames: { '#key': index.partitionKey },
-        ExpressionAttributeValues: { ':value': value },
-        Select: 'COUNT',
-        Limit: limit,
-      }),
-    );
-    return Count;
+    let counted = 0;
+    let ExclusiveStartKey: Record<string, unknown> | undefined;
+    // A page ends at 1 MB, which some 15,000 connections fill.
+    do {
+      const page = await client.send(
+        new QueryCommand({
+          TableName: tableName,
+          IndexName: index.name,
+          KeyConditionExpression: '#key = :value',
+          ExpressionAttributeNames: { '#key': index.partitionKey },
+          ExpressionAttributeValues: { ':value': value },
+          Select: 'COUNT',
+          Limit: limit - counted,
+          ...(ExclusiveStartKey && { ExclusiveStartKey }),
+        }),
+      );
+      counted += page.Count ?? 0;
+      ExclusiveStartKey = page.LastEvaluatedKey;
+    } while (ExclusiveStartKey && counted < limit);
+    return counted;
   };
   return {
     async add(connection) {
@@ -124,7 +132,9 @@ export function dynamoDbConnections(client: DynamoDBDocumentClient, tableName: s
         ExpressionAttributeNames: { '#channel': channel },
         ReturnValues: 'ALL_OLD',
       });
-      return result.ok ? result.item?.channels[channel] : undefined;
+      // Channels may be named like what every object inherits: `constructor`.
+      const channels = result.item?.channels ?? {};
+      return Object.hasOwn(channels, channel) ? channels[channel] : undefined;
     },
     countByUser: (user, limit) => count(connectionsTable.byUser, user, limit),
     countByAddress: (ip, limit) => count(connectionsTable.byAddress, ip, limit),

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { z } from 'zod';
-import { channelSchema, cursorOf, maxFrameBytes, outgoingFrameBytes, Refusal } from './protocol.ts';
+import { channelSchema, cursorOf, maxFrameBytes, messageData, outgoingFrameBytes, Refusal } from './protocol.ts';
 
 /** A message on its way from the publisher to the fan-out. */
 export const publicationSchema = z.object({
   channel: channelSchema,
   id: z.string(),
-  data: z.json(),
+  data: messageData,
   publishedAt: z.number(),
 });
 export type Publication = z.infer<typeof publicationSchema>;
@@ -18,17 +18,25 @@ export interface PublicationQueue {
   send(publication: Publication, deduplicationId: string): Promise<string>;
 }
 
+/** SQS refuses these two, and JSON leaves them as they are ("SendMessage": characters that a message may hold). */
+const bodyOf = (publication: Publication): string =>
+  JSON.stringify(publication).replace(/[\ufffe\uffff]/g, character => `\\u${character.charCodeAt(0).toString(16)}`);
+
 /**
- * A call has `timeoutMs` in all, retries included: a publisher must never hang on the platform.
+ * A call has `timeoutMs` in all: a publisher must never hang on the platform. Half of it is the first attempt's, which
+ * may be made on a socket that died while the environment was frozen.
  */
 export function sqsPublicationQueue(queueUrl: string, timeoutMs: number): PublicationQueue {
-  const client = new SQSClient({ maxAttempts: 2, requestHandler: { connectionTimeout: timeoutMs } });
+  const client = new SQSClient({
+    maxAttempts: 2,
+    requestHandler: { connectionTimeout: timeoutMs / 2, requestTimeout: timeoutMs / 2, throwOnRequestTimeout: true },
+  });
   return {
     async send(publication, deduplicationId) {
       const { SequenceNumber } = await client.send(
         new SendMessageCommand({
           QueueUrl: queueUrl,
-          MessageBody: JSON.stringify(publication),
+          MessageBody: bodyOf(publication),
           MessageGroupId: publication.channel,
           MessageDeduplicationId: deduplicationId,
         }),

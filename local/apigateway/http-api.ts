@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Place, Resource } from '../assembly/resource.ts';
@@ -176,13 +177,8 @@ export async function startHttpApi(options: HttpApiOptions): Promise<RunningApi>
       .finally(() => underWay.delete(work));
     underWay.add(work);
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port, '127.0.0.1', () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  server.listen(options.port, '127.0.0.1');
+  await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
 
   let closed: Promise<void> | undefined;

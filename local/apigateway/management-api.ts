@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Place } from '../assembly/resource.ts';
 import { type Authorization, AwsError, type Log } from '../aws/service.ts';
-import type { Authenticate } from '../iam/credentials.ts';
+import type { Authenticate, Authenticated, SignedRequest } from '../iam/credentials.ts';
 import { type Connections, sendText } from './connections.ts';
 import type { OnMetric } from './invocation.ts';
 import type { AccountQuotas } from './quotas.ts';
@@ -64,6 +64,15 @@ export function createManagementApi(
   const { model, connections, place, quotas, maxMessageBytes, maxBufferedBytes, log, onMetric } = options;
   const apiArn = `arn:${place.partition}:execute-api:${place.region}:${place.account}:${model.apiId}`;
 
+  /** API Gateway answers 403 to every request without a valid signature. */
+  async function authenticated(request: SignedRequest): Promise<Authenticated> {
+    try {
+      return await options.authenticate(request);
+    } catch (error) {
+      throw error instanceof AwsError ? new AwsError(error.code, error.message, 403) : error;
+    }
+  }
+
   async function replyTo(request: IncomingMessage): Promise<Reply> {
     const { method = 'GET', url = '/', headers } = request;
     const body = await read(request, maxMessageBytes);
@@ -74,7 +83,7 @@ export function createManagementApi(
     const stage = decoded(rawStage);
     // Only the execute-api endpoint has stages: a custom domain's mapping has no @connections.
     if (stage === undefined || !model.stages.has(stage)) throw new AwsError('ForbiddenException', 'Forbidden', 403);
-    const { principal, service } = await options.authenticate({ method, url, headers, body });
+    const { principal, service } = await authenticated({ method, url, headers, body });
     if (service !== 'execute-api') {
       const message = "Credential should be scoped to correct service: 'execute-api'.";
       throw new AwsError('InvalidSignatureException', message, 403);

@@ -1,19 +1,22 @@
 import type { Log } from '../aws/service.ts';
+import type { Clock } from '../sqs/clock.ts';
 import type { Dynalite, Json } from './dynalite.ts';
 
 export interface ReplicationOptions {
-  readonly primary: Dynalite;
-  readonly replica: Dynalite;
+  readonly primary: Pick<Dynalite, 'runTrusted'>;
+  readonly replica: Pick<Dynalite, 'runTrusted'>;
   /** Longest time, in milliseconds, that a write takes to show on the replica; each one's is random. */
   readonly lagMs: number;
   /** From 0 up to 1. */
   readonly random: () => number;
   readonly log: Log;
+  readonly clock: Clock;
 }
 
 /** `again`: the item was written once more while it was being copied. */
 interface PendingCopy {
-  timer: NodeJS.Timeout | undefined;
+  /** Undefined while the copy is being made. */
+  cancel: (() => void) | undefined;
   again: boolean;
 }
 
@@ -36,23 +39,23 @@ export class Replication {
     const id = JSON.stringify([table, key]);
     const pending = this.#pending.get(id);
     if (!pending) this.#schedule(id, table, key);
-    else if (pending.timer === undefined) pending.again = true;
+    else if (pending.cancel === undefined) pending.again = true;
   }
 
   /** Drops what is not copied yet; a replica is filled anew at every start. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const { timer } of this.#pending.values()) clearTimeout(timer);
+    for (const { cancel } of this.#pending.values()) cancel?.();
     this.#pending.clear();
     await Promise.allSettled(this.#copies);
   }
 
   #schedule(id: string, table: string, key: Json): void {
     if (this.#closed) return;
-    const { lagMs, random, log } = this.#options;
-    const pending: PendingCopy = { timer: undefined, again: false };
-    pending.timer = setTimeout(() => {
-      pending.timer = undefined;
+    const { lagMs, random, log, clock } = this.#options;
+    const pending: PendingCopy = { cancel: undefined, again: false };
+    pending.cancel = clock.schedule(lagMs * random(), () => {
+      pending.cancel = undefined;
       const copy = this.#copy(table, key)
         .catch(error =>
           log('error', 'dynamodb', 'an item could not be copied to the replica', { table, error: String(error) }),
@@ -63,7 +66,7 @@ export class Replication {
           if (pending.again) this.#schedule(id, table, key);
         });
       this.#copies.add(copy);
-    }, lagMs * random());
+    });
     this.#pending.set(id, pending);
   }
 

@@ -10,6 +10,7 @@ import {
   type Log,
   type Principal,
 } from '../aws/service.ts';
+import { type Clock, systemClock } from '../sqs/clock.ts';
 import { Dynalite, type DynaliteOperation, type Json } from './dynalite.ts';
 import { Replication } from './replication.ts';
 import { parseBody, tablesOf, withTableNames, writtenKeys } from './requests.ts';
@@ -36,6 +37,8 @@ export interface DynamoDbOptions {
   readonly ttlSweepMs?: number;
   /** For the lag; from 0 up to 1. */
   readonly random?: () => number;
+  /** For the lag and for what has expired. */
+  readonly clock?: Clock;
 }
 
 export interface DynamoDb extends AwsService {
@@ -65,7 +68,15 @@ const hourMs = 3_600_000;
  * is laid out otherwise than in the state directory.
  */
 export async function startDynamoDb(options: DynamoDbOptions): Promise<DynamoDb> {
-  const { resources, place, stateDirectory, log, replicationLagMs = 50, random = Math.random } = options;
+  const {
+    resources,
+    place,
+    stateDirectory,
+    log,
+    replicationLagMs = 50,
+    random = Math.random,
+    clock = systemClock,
+  } = options;
   const tables = new Map(readTables(resources, place).map(table => [table.name, table]));
   const path = join(stateDirectory, 'dynamodb');
   mkdirSync(path, { recursive: true });
@@ -79,8 +90,8 @@ export async function startDynamoDb(options: DynamoDbOptions): Promise<DynamoDb>
       opened.push(replica);
       for (const table of tables.values()) await fill(replica, primary, table);
     }
-    const replication = new Replication({ primary, replica, lagMs: replicationLagMs, random, log });
-    return new DynamoDbService({ ...options, tables, primary, replica, replication });
+    const replication = new Replication({ primary, replica, lagMs: replicationLagMs, random, log, clock });
+    return new DynamoDbService({ ...options, clock, tables, primary, replica, replication });
   } catch (error) {
     await Promise.all(opened.map(copy => copy.close()));
     throw error;
@@ -125,6 +136,7 @@ async function* itemsOf(copy: Dynalite, table: string): AsyncGenerator<Json> {
 }
 
 interface Parts extends DynamoDbOptions {
+  readonly clock: Clock;
   readonly tables: ReadonlyMap<string, TableDefinition>;
   readonly primary: Dynalite;
   readonly replica: Dynalite;
@@ -140,7 +152,7 @@ class DynamoDbService implements DynamoDb {
   readonly #replication: Replication;
   readonly #sweep: { readonly now: () => Promise<number>; readonly stop: () => Promise<void> };
 
-  constructor({ place, authorization, tables, primary, replica, replication, log, ttlSweepMs = hourMs }: Parts) {
+  constructor({ place, authorization, tables, primary, replica, replication, log, clock, ttlSweepMs = hourMs }: Parts) {
     this.#place = place;
     this.#authorization = authorization;
     this.#tables = tables;
@@ -152,6 +164,7 @@ class DynamoDbService implements DynamoDb {
       itemsOf: table => itemsOf(primary, table),
       write: input => this.#write('DeleteItem', input),
       intervalMs: ttlSweepMs,
+      clock,
       log,
     });
   }

@@ -1,4 +1,5 @@
 import { AwsError, type Log } from '../aws/service.ts';
+import type { Clock } from '../sqs/clock.ts';
 import type { Json } from './dynalite.ts';
 import type { TableDefinition } from './table-definition.ts';
 
@@ -8,6 +9,7 @@ export interface TtlSweepOptions {
   /** Runs a DeleteItem. */
   readonly write: (deleteItem: Json) => Promise<unknown>;
   readonly intervalMs: number;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -15,7 +17,7 @@ export interface TtlSweepOptions {
 const fiveYearsSeconds = 5 * 365 * 86_400;
 
 /** Deletes expired items of tables with TTL, rarely. */
-export function startTtlSweep({ tables, itemsOf, write, intervalMs, log }: TtlSweepOptions) {
+export function startTtlSweep({ tables, itemsOf, write, intervalMs, clock, log }: TtlSweepOptions) {
   let running: Promise<number> = Promise.resolve(0);
 
   const now = (): Promise<number> => {
@@ -28,7 +30,7 @@ export function startTtlSweep({ tables, itemsOf, write, intervalMs, log }: TtlSw
   timer.unref();
 
   async function sweep(): Promise<number> {
-    const nowSeconds = Math.floor(Date.now() / 1000);
+    const nowSeconds = Math.floor(clock.now() / 1000);
     let deleted = 0;
     for (const { name, keyNames, ttlAttribute } of tables) {
       if (ttlAttribute === undefined) continue;

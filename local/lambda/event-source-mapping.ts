@@ -153,6 +153,8 @@ class SqsPoller {
   #wake = () => {};
   #backOffMs = 0;
   #busySince: number | undefined;
+  /** The queues may be gone: `close` waited long enough. */
+  #abandoned = false;
 
   constructor(mapping: Mapping, { invoker, log, clock = systemClock }: EventSourceMappingOptions) {
     this.#mapping = mapping;
@@ -177,6 +179,7 @@ class SqsPoller {
     });
     await Promise.race([Promise.allSettled(this.#inFlight), bound]);
     cancel();
+    this.#abandoned = this.#inFlight.size > 0;
   }
 
   async #poll(): Promise<void> {
@@ -243,6 +246,7 @@ class SqsPoller {
       this.#refused(error, messages.length);
       return;
     }
+    if (this.#abandoned) return;
     this.#backOffMs = 0;
     const succeeded = this.#succeeded(messages, result);
     if (succeeded.length > 0) await this.#delete(succeeded);

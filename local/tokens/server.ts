@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
@@ -57,13 +58,8 @@ export async function startTokenIssuer(options: TokenIssuerOptions): Promise<Run
   const { stateDirectory, issuer, audience } = options;
   const server = createServer(jwksHandler(await createIssuer(stateDirectory)));
   await writeState(stateDirectory, 'issuer.json', { issuer, audience }, 0o644);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port, '127.0.0.1', () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  server.listen(options.port, '127.0.0.1');
+  await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
     jwksUrl: `http://127.0.0.1:${port}${jwksPath}`,

@@ -44,13 +44,16 @@ async function start(state: string, ...options: string[]): Promise<Started> {
   return { process, output, endpoints: JSON.parse(await readFile(join(state, 'endpoints.json'), 'utf8')) };
 }
 
-/** Ctrl-C: the terminal sends SIGINT to the whole process group. */
-async function interrupt({ process: child }: Started): Promise<number | null> {
-  const ended = once(child, 'exit');
+/**
+ * Ctrl-C: the terminal sends SIGINT to the whole process group, npm and its shell included, whose end says nothing of
+ * ours. Returns the last line that was printed.
+ */
+async function interrupt({ process: child, output }: Started): Promise<string | undefined> {
+  const ended = once(child, 'close');
   if (child.pid) process.kill(-child.pid, 'SIGINT');
-  const [code] = await ended;
+  await ended;
   running.delete(child);
-  return code;
+  return output().trimEnd().split('\n').at(-1);
 }
 
 async function token(state: string, user: string, ...options: string[]): Promise<string> {
@@ -75,7 +78,7 @@ describe('npm start', () => {
     const { cursor } = await client.ask({ action: 'publish', channel: 'room:1', id: 'm1', data: 'kept' });
     await client.frame({ type: 'message', id: 'm1' });
     const closed = client.closed();
-    expect(await interrupt(first)).toBe(0);
+    expect(await interrupt(first)).toBe('closed.');
     expect((await closed).code).toBe(1001);
     await expect(access(join(state, 'endpoints.json'))).rejects.toThrow();
     await expect(fetch(first.endpoints.jwksUrl)).rejects.toThrow();
@@ -92,12 +95,12 @@ describe('npm start', () => {
     const next = await back.ask({ action: 'publish', channel: 'room:1', id: 'm2', data: 'next' });
     expect(String(next.cursor) > String(cursor)).toBe(true);
     expect(await back.frame({ type: 'message', id: 'm2' })).toMatchObject({ previous: cursor });
-    expect(await interrupt(second)).toBe(0);
+    expect(await interrupt(second)).toBe('closed.');
 
     const third = await start(state, '--fresh');
     const anew = await TestClient.connect(third.endpoints.websocketUrl, await token(state, 'alice'));
     expect(await anew.ask({ action: 'subscribe', channel: 'room:1' })).toMatchObject({ cursor: '0'.repeat(39) });
-    expect(await interrupt(third)).toBe(0);
+    expect(await interrupt(third)).toBe('closed.');
   });
 
   it('runs beside a second instance of another service, and refuses a state directory that is in use', async () => {
@@ -116,7 +119,7 @@ describe('npm start', () => {
     const third = launch('--state-dir', one, '--port', '0', '--http-port', '0');
     expect((await once(third.process, 'exit'))[0]).toBe(1);
     expect(third.output()).toContain(`is in use by process ${first.endpoints.pid}`);
-    expect(await Promise.all([interrupt(first), interrupt(second)])).toEqual([0, 0]);
+    expect(await Promise.all([interrupt(first), interrupt(second)])).toEqual(['closed.', 'closed.']);
   });
 
   it.each([

@@ -172,6 +172,7 @@ describe('403', () => {
     const { id } = await connected();
     const url = `http://127.0.0.1:${gateway.port}/dev/@connections/${encodeURIComponent(id)}`;
     const unsigned = await fetch(url, { method: 'POST', body: 'x' });
+    expect(unsigned.status).toBe(403);
     expect(unsigned.headers.get('x-amzn-errortype')).toBe('MissingAuthenticationTokenException');
     expect(await unsigned.json()).toEqual({ message: 'Missing Authentication Token' });
     const forged = { ...credentials.developer, secretAccessKey: 'forged' };

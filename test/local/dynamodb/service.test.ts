@@ -20,7 +20,9 @@ import type { Place, Resource } from '../../../local/assembly/resource.ts';
 import { AwsError } from '../../../local/aws/service.ts';
 import { identities } from '../../../local/dynamodb/identities.ts';
 import { type DynamoDb, type DynamoDbOptions, startDynamoDb } from '../../../local/dynamodb/service.ts';
+import { systemClock } from '../../../local/sqs/clock.ts';
 import { type FrontDoor, openFrontDoor } from '../sqs/front-door.ts';
+import { ManualClock } from '../sqs/manual-clock.ts';
 
 const place: Place = { partition: 'aws', account: '123456789012', region: 'eu-central-1' };
 
@@ -63,9 +65,10 @@ const locks = table(
   'AWS::DynamoDB::GlobalTable',
 );
 const TableName = seats.physicalId;
-const lagMs = 30;
+const lagMs = 50;
 
 let directory: string;
+let clock: ManualClock;
 let database: DynamoDb;
 let door: FrontDoor;
 let client: DynamoDBClient;
@@ -87,7 +90,7 @@ const start = (resources: readonly Resource[], options: Partial<DynamoDbOptions>
       throw new Error(message);
     },
     replicationLagMs: lagMs,
-    random: () => 0.999,
+    clock,
     ...options,
   });
 
@@ -110,6 +113,7 @@ async function close() {
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'dynamodb-'));
+  clock = new ManualClock();
   authorized = [];
   denied = [];
   await open();
@@ -129,11 +133,12 @@ const put = (room: string, number: number, more = {}) =>
 const get = async (room: string, number: number, ConsistentRead = false) =>
   (await client.send(new GetItemCommand({ TableName, Key: seat(room, number), ConsistentRead }))).Item;
 
-/** Reads until the answer is as wanted; jest's timeout bounds it. */
+/** Reads, and lets the lag pass, until the answer is as wanted; jest's timeout bounds it. */
 async function eventually<T>(read: () => Promise<T>, isWanted: (value: T) => boolean): Promise<T> {
   for (;;) {
     const value = await read();
     if (isWanted(value)) return value;
+    clock.advance(lagMs);
     await new Promise(setImmediate);
   }
 }
@@ -184,7 +189,7 @@ describe('eventually consistent reads', () => {
 
   it('never go back to an older value of a key', async () => {
     await close();
-    await open([seats, locks], { replicationLagMs: 5, random: Math.random });
+    await open([seats, locks], { replicationLagMs: 5, clock: systemClock });
     let last = 0;
     const writes = (async () => {
       for (let n = 1; n <= 60; n++)
@@ -249,6 +254,23 @@ describe('with the SDK', () => {
     expect(await get('a', 2, true)).toBeUndefined();
   });
 
+  it('shows the item on which a condition failed', async () => {
+    await put('a', 1, { user: { S: 'alice' } });
+    const update = new UpdateItemCommand({
+      TableName,
+      Key: seat('a', 1),
+      UpdateExpression: 'SET #u = :bob',
+      ConditionExpression: '#u = :bob',
+      ExpressionAttributeNames: { '#u': 'user' },
+      ExpressionAttributeValues: { ':bob': { S: 'bob' } },
+      ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+    });
+    await expect(client.send(update)).rejects.toMatchObject({
+      name: 'ConditionalCheckFailedException',
+      Item: seat('a', 1, { user: { S: 'alice' } }),
+    });
+  });
+
   it('writes and reads batches of several tables, consistently or not', async () => {
     const lockTable = locks.physicalId;
     await client.send(
@@ -294,12 +316,15 @@ describe('with the SDK', () => {
     await expect(client.send(new TransactWriteItemsCommand({ TransactItems: [] }))).rejects.toMatchObject({
       name: 'UnknownOperationException',
     });
-    const returning = new PutItemCommand({
-      TableName,
-      Item: seat('a', 1),
-      ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
-    });
-    await expect(client.send(returning)).rejects.toThrow('ReturnValuesOnConditionCheckFailure');
+    const call = {
+      principal: { kind: 'role', arn: 'arn:aws:iam::123456789012:role/app' } as const,
+      service: 'dynamodb',
+      method: 'POST',
+      url: '/',
+      headers: { 'x-amz-target': 'DynamoDB_20120810.PutItem' },
+      body: Buffer.from(JSON.stringify({ TableName, Item: seat('a', 1), NewMember: true })),
+    };
+    await expect(database.handle(call)).rejects.toThrow('does not run NewMember of PutItem');
     await expect(put('a', 1, { text: { S: 'x'.repeat(409_600) } })).rejects.toMatchObject({
       name: 'ValidationException',
     });
@@ -333,7 +358,7 @@ describe('permissions', () => {
 
 describe('expired items', () => {
   it('stay readable until they are swept', async () => {
-    const seconds = Math.floor(Date.now() / 1000);
+    const seconds = Math.floor(clock.now() / 1000);
     await put('a', 1, { expiresAt: { N: String(seconds - 60) } });
     await put('a', 2, { expiresAt: { N: String(seconds + 60) } });
     await put('a', 3, { expiresAt: { S: 'yesterday' } });

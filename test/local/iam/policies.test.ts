@@ -188,3 +188,35 @@ test('an action that IAM does not know is a mistake of the caller, not a denial'
     authorization.authorize({ principal: session, action: 'sqs:SendMail', resource: queue }),
   ).rejects.toThrow(/cannot evaluate sqs:SendMail/);
 });
+
+test('an allowed post to one connection allows neither another method nor another API', async () => {
+  const api = 'arn:aws:execute-api:eu-central-1:123456789012:abcdefghij';
+  const resources = [role(), policyFor(allow('execute-api:ManageConnections', `${api}/dev/POST/@connections/*`))];
+  const authorization = createAuthorization({ resources, place });
+  const manage = (path: string) =>
+    authorization.authorize({ principal: session, action: 'execute-api:ManageConnections', resource: path });
+  await expect(manage(`${api}/dev/POST/@connections/AAAA=`)).resolves.toBeUndefined();
+  await expect(manage(`${api}/dev/POST/@connections/BBBB=`)).resolves.toBeUndefined();
+  for (const other of [`${api}/dev/DELETE/@connections/AAAA=`, `${api}2/dev/POST/@connections/AAAA=`]) {
+    await expect(manage(other)).rejects.toThrow(
+      `not authorized to perform: execute-api:ManageConnections on resource: ${other} because no identity-based policy`,
+    );
+  }
+});
+
+test('the root of an HTTP API can be allowed and denied', async () => {
+  const root = 'arn:aws:execute-api:eu-central-1:123456789012:abcdefghij/$default/GET/';
+  const invoke = (allowed: string) =>
+    createAuthorization({ resources: [role(), policyFor(allow('execute-api:Invoke', allowed))], place }).authorize({
+      principal: session,
+      action: 'execute-api:Invoke',
+      resource: root,
+    });
+  await expect(invoke(root)).resolves.toBeUndefined();
+  await expect(invoke(root.replace('GET', 'POST'))).rejects.toMatchObject({ code: 'AccessDeniedException' });
+});
+
+test('a policy document that IAM would refuse is an error that says where', async () => {
+  const resources = [role(), policyFor({ Effect: 'allow', Action: 'sqs:SendMessage', Resource: '*' })];
+  await expect(send(resources)).rejects.toThrow(/cannot evaluate sqs:SendMessage.*Effect/);
+});

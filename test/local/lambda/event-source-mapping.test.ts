@@ -48,7 +48,7 @@ interface Invocation {
   fail(error?: Error): void;
 }
 
-class Function implements FunctionInvoker {
+class Worker implements FunctionInvoker {
   readonly #arrived: Invocation[] = [];
   readonly #awaited: ((invocation: Invocation) => void)[] = [];
   running = 0;
@@ -90,7 +90,7 @@ const settle = async (): Promise<void> => {
 let directory: string;
 let clock: ManualClock;
 let sqs: Sqs;
-let worker: Function;
+let worker: Worker;
 let mappings: EventSourceMappings | undefined;
 let denied: string[];
 let logged: string[];
@@ -98,7 +98,7 @@ let logged: string[];
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'mapping-'));
   clock = new ManualClock();
-  worker = new Function();
+  worker = new Worker();
   denied = [];
   logged = [];
   sqs = await startSqs({
@@ -356,16 +356,19 @@ it('waits at its end for the invocations in flight, and takes no more messages',
   expect(orders().metrics()).toMatchObject({ visible: 1, notVisible: 0 });
 });
 
-it('waits at its end no longer than the visibility timeout', async () => {
-  send('1');
-  await start(mapping('orders.fifo'));
-  await worker.next();
+it('waits at its end no longer than the visibility timeout, and then leaves the queue alone', async () => {
+  sendJobs('1');
+  await start(mapping('jobs'));
+  const late = await worker.next();
   const closing = mappings?.close();
   await settle();
   clock.advance(60_000);
   await closing;
   expect(worker.running).toBe(1);
   mappings = undefined;
+  late.succeed();
+  await settle();
+  expect(jobs().metrics()).toMatchObject({ visible: 1, notVisible: 0 });
 });
 
 it('leaves the queue of a disabled mapping alone', async () => {

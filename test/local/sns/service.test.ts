@@ -88,7 +88,7 @@ it('publishes by the query protocol to queues and functions', async () => {
   const [queued, invoked] = deliveries;
   expect(queued?.[0]).toBe('queue-arn');
   expect(queued?.[2]).toEqual(bySns);
-  const envelope = JSON.parse((queued?.[1] as { body: string }).body);
+  const envelope = JSON.parse((queued as [string, { body: string }, Principal])[1].body);
   expect(envelope).toMatchObject({
     Type: 'Notification',
     MessageId: messageId,
