@@ -50,11 +50,13 @@ async function start(stateDirectory: string): Promise<{ child: ChildProcess; web
   ];
   const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
   let printed = '';
-  for await (const chunk of child.stdout) {
-    printed += chunk;
-    if (printed.includes('Ctrl-C')) break;
-  }
-  if (child.exitCode !== null) throw new Error(printed);
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.on('data', (chunk: Buffer) => {
+      printed += chunk;
+      if (printed.includes('Ctrl-C')) resolve();
+    });
+    child.once('exit', () => reject(new Error(printed)));
+  });
   const endpoints = endpointsSchema.parse(JSON.parse(await readFile(join(stateDirectory, 'endpoints.json'), 'utf8')));
   return { child, ...endpoints };
 }

@@ -52,9 +52,9 @@ export async function takeCensus(d: CensusDependencies): Promise<CensusReport> {
   const evictions = await pMap(
     silent,
     async ({ connectionId, lastSeenAt }) => {
-      // The heartbeat may have come since the page was read.
-      if (!(await d.presence.connections.markSilent(connectionId, lastSeenAt, now))) return false;
       try {
+        // The heartbeat may have come since the page was read.
+        if (!(await d.presence.connections.markSilent(connectionId, lastSeenAt, now))) return false;
         // Its `$disconnect` never came: nobody else will remove it.
         if ((await d.callback.close(connectionId)) === 'gone') await forget(connectionId, d.presence);
         return true;

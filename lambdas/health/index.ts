@@ -15,10 +15,13 @@ const patienceMs = 1_500;
 async function storeAnswers(): Promise<boolean> {
   const giveUp = new AbortController();
   try {
-    return await Promise.race([
-      count.read().then(() => true),
-      setTimeout(patienceMs, false, { signal: giveUp.signal }),
+    await Promise.race([
+      count.read(),
+      setTimeout(patienceMs, undefined, { signal: giveUp.signal }).then(() => {
+        throw new Error(`no answer within ${patienceMs} ms`);
+      }),
     ]);
+    return true;
   } catch (error) {
     logger.error('the store does not answer', error as Error);
     return false;

@@ -50,10 +50,16 @@ function parseJson(text: string): unknown {
   }
 }
 
+/**
+ * Who publishes, for the recognition of repetitions: all sessions of a role are one publisher, since a server that is
+ * restarted in the middle of a publication repeats it from another session.
+ */
+const roleOrUser = (arn: string): string => arn.replace(/^(arn:[^:]+:sts::\d+:assumed-role\/[^/]+)\/.*$/, '$1');
+
 /** `POST /channels/{channel}/messages` with `{id, data}`: answers `{id, cursor}` once the message is durable. */
 export async function handler(input: unknown): Promise<APIGatewayProxyStructuredResultV2> {
   const event = eventSchema.parse(input);
-  const publisher = event.requestContext.authorizer.iam.userArn;
+  const publisher = roleOrUser(event.requestContext.authorizer.iam.userArn);
   try {
     const text = event.isBase64Encoded ? Buffer.from(event.body, 'base64').toString() : event.body;
     const channel = decode(channelSchema, event.pathParameters.channel, 'channel');

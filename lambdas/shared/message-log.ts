@@ -64,7 +64,8 @@ export function dynamoDbMessageLog(client: DynamoDBDocumentClient, tableName: st
       const Item = {
         ...message,
         data: JSON.stringify(message.data),
-        expiresAt: epochSeconds(message.publishedAt + retentionMs),
+        // From now: after a long backlog a message would else expire before it was posted.
+        expiresAt: epochSeconds(Date.now() + retentionMs),
       };
       try {
         await client.send(

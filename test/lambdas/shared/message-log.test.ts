@@ -1,0 +1,131 @@
+import { GetCommand } from '@aws-sdk/lib-dynamodb';
+import fc from 'fast-check';
+import { dynamoDbMessageLog, type MessageLog } from '../../../lambdas/shared/message-log.ts';
+import { cursorOf, type Message } from '../../../lambdas/shared/protocol.ts';
+import { type LocalTables, startTables } from '../tables.ts';
+
+const retentionMs = 600_000;
+let tables: LocalTables;
+let log: MessageLog;
+
+beforeAll(async () => {
+  tables = await startTables({ replicationLagMs: 2_000 });
+  log = dynamoDbMessageLog(tables.client, 'Messages', retentionMs);
+});
+afterAll(() => tables.close());
+
+let channels = 0;
+const newChannel = (): string => {
+  channels += 1;
+  return `channel:${channels}`;
+};
+const cursor = (n: number): string => cursorOf(String(n));
+const message = (channel: string, n: number, changes: Partial<Message> = {}): Message => ({
+  channel,
+  cursor: cursor(n),
+  previous: n === 1 ? null : cursor(n - 1),
+  id: `m${n}`,
+  data: { n },
+  publishedAt: 1_700_000_000_000 + n,
+  ...changes,
+});
+
+test('a channel without messages has no head and one shard', async () => {
+  const channel = newChannel();
+  expect(await log.head(channel)).toEqual({ cursor: null, shardCount: 1 });
+  expect(await log.last(channel)).toBeNull();
+  expect(await log.between(channel, cursor(0), cursor(9))).toEqual([]);
+});
+
+test('a message is kept as it was accepted, until the retention ends', async () => {
+  const channel = newChannel();
+  await log.append(message(channel, 1));
+  expect(await log.between(channel, cursor(1), cursor(1))).toEqual([message(channel, 1)]);
+  const Key = { channel, cursor: cursor(1) };
+  const { Item } = await tables.client.send(new GetCommand({ TableName: 'Messages', Key, ConsistentRead: true }));
+  expect(Item).toMatchObject({ expiresAt: 1_700_000_601 });
+});
+
+test('data comes back as the same JSON, whatever it is', async () => {
+  const channel = newChannel();
+  let n = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.json({ maxDepth: 40 }), async text => {
+      n += 1;
+      await log.append(message(channel, n, { data: JSON.parse(text) }));
+      const [read] = await log.between(channel, cursor(n), cursor(n));
+      expect(JSON.stringify(read?.data)).toBe(JSON.stringify(JSON.parse(text)));
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('what was appended first stands', async () => {
+  const channel = newChannel();
+  await log.append(message(channel, 1, { data: 'first' }));
+  await log.append(message(channel, 1, { data: 'second', previous: cursor(0) }));
+  expect(await log.between(channel, cursor(0), cursor(9))).toEqual([message(channel, 1, { data: 'first' })]);
+});
+
+test('one of many that append at once stands', async () => {
+  const channel = newChannel();
+  await Promise.all(Array.from({ length: 8 }, (_, n) => log.append(message(channel, 1, { data: n }))));
+  expect(await log.between(channel, cursor(0), cursor(9))).toHaveLength(1);
+});
+
+test('between has both ends, in order, of this channel only, and not the head', async () => {
+  const channel = newChannel();
+  for (const n of [12, 3, 100, 7]) await log.append(message(channel, n));
+  await log.append(message(newChannel(), 8));
+  await log.moveHead(channel, cursor(100));
+  const read = async (from: number, to: number) =>
+    (await log.between(channel, cursor(from), cursor(to))).map(({ id }) => id);
+  expect(await read(3, 100)).toEqual(['m3', 'm7', 'm12', 'm100']);
+  expect(await read(4, 99)).toEqual(['m7', 'm12']);
+  expect(await read(8, 11)).toEqual([]);
+  expect((await log.between(channel, cursor(0), '9'.repeat(39))).map(({ id }) => id)).toHaveLength(4);
+});
+
+test('between reads on after the megabyte that one page has', async () => {
+  const channel = newChannel();
+  for (let n = 1; n <= 12; n += 1) await log.append(message(channel, n, { data: 'x'.repeat(120_000) }));
+  expect(await log.between(channel, cursor(1), cursor(12))).toHaveLength(12);
+});
+
+test('the last message is the one of the greatest cursor, whatever the head is', async () => {
+  const channel = newChannel();
+  await log.moveHead(channel, cursor(50));
+  expect(await log.last(channel)).toBeNull();
+  await log.append(message(channel, 9));
+  await log.append(message(channel, 10));
+  await log.append(message(channel, 2));
+  expect(await log.last(channel)).toBe(cursor(10));
+  expect(await log.head(channel)).toEqual({ cursor: cursor(50), shardCount: 1 });
+});
+
+test('the head never moves back, in whatever order it is moved', async () => {
+  const channel = newChannel();
+  expect(await log.moveHead(channel, cursor(9))).toEqual({ cursor: cursor(9), shardCount: 1 });
+  expect(await log.moveHead(channel, cursor(3))).toEqual({ cursor: cursor(9), shardCount: 1 });
+  expect(await log.moveHead(channel, cursor(9))).toEqual({ cursor: cursor(9), shardCount: 1 });
+  await Promise.all([14, 11, 30, 12, 29].map(n => log.moveHead(channel, cursor(n))));
+  expect(await log.head(channel)).toEqual({ cursor: cursor(30), shardCount: 1 });
+});
+
+test('the head does not expire', async () => {
+  const channel = newChannel();
+  await log.moveHead(channel, cursor(1));
+  const Key = { channel, cursor: 'head' };
+  const { Item } = await tables.client.send(new GetCommand({ TableName: 'Messages', Key, ConsistentRead: true }));
+  expect(Item).toEqual({ ...Key, position: cursor(1), shardCount: 1 });
+});
+
+test.each(['a.b', 'a/b', 'user@host', '$&-+=~!,', 'constructor', 'x'.repeat(128)])(
+  'a channel may be named %p',
+  async channel => {
+    await log.append(message(channel, 1));
+    expect((await log.moveHead(channel, cursor(1))).cursor).toBe(cursor(1));
+    expect(await log.last(channel)).toBe(cursor(1));
+    expect(await log.between(channel, cursor(1), cursor(1))).toEqual([message(channel, 1)]);
+  },
+);
