@@ -1,8 +1,9 @@
 import pMap from 'p-map';
 import type { Callback } from '../shared/callback.ts';
 import type { MessageLog } from '../shared/message-log.ts';
+import { framesOf, postInOrder } from '../shared/posting.ts';
 import { forget, type Presence } from '../shared/presence.ts';
-import { encodeFrame, type Message, type MessageFrame } from '../shared/protocol.ts';
+import type { Message } from '../shared/protocol.ts';
 import type { Publication } from '../shared/publication.ts';
 
 /** A publication with the place that the queue gave it. */
@@ -18,9 +19,6 @@ export interface DeliverDependencies {
   readonly parallelism: number;
   readonly postFailed: (connectionId: string, reason: string) => void;
 }
-
-/** Messages for one connection share a frame up to this size: the unit that API Gateway bills. */
-const sharedFrameBytes = 32 * 1024;
 
 /**
  * Where more than this share of the posts fail at once, the quota or the gateway is the cause and not the connections.
@@ -59,38 +57,6 @@ async function append(channel: string, deliveries: readonly Delivery[], log: Del
   return messages;
 }
 
-/** The frames that carry messages, in order, several in one where they are small. */
-export function framesOf(messages: readonly Message[]): readonly string[] {
-  const frames: string[] = [];
-  let batch: MessageFrame[] = [];
-  let bytes = 0;
-  const flush = () => {
-    const [only] = batch;
-    if (only) frames.push(encodeFrame(batch.length === 1 ? only : { type: 'messages', messages: batch }));
-    batch = [];
-    bytes = Buffer.byteLength(encodeFrame({ type: 'messages', messages: [] }));
-  };
-  flush();
-  for (const message of messages) {
-    const entry: MessageFrame = { type: 'message', ...message };
-    const size = Buffer.byteLength(encodeFrame(entry)) + 1;
-    if (bytes + size > sharedFrameBytes) flush();
-    batch.push(entry);
-    bytes += size;
-  }
-  flush();
-  return frames;
-}
-
-/** Posts frames in order to one connection; stops at the first that is not delivered. */
-async function postAll(connectionId: string, frames: readonly string[], callback: Callback) {
-  for (const frame of frames) {
-    const result = await callback.post(connectionId, frame);
-    if (result !== 'delivered') return result;
-  }
-  return 'delivered';
-}
-
 /**
  * Acts on every connection, even where one throws: the others are not made to wait until the batch comes again, and
  * nothing is under way any more when the function answers and its environment is frozen.
@@ -127,7 +93,7 @@ export async function deliver(channel: string, deliveries: readonly Delivery[], 
   const frames = framesOf(messages);
   const failed: { readonly connectionId: string; readonly reason: string }[] = [];
   const post = async ({ connectionId, shard }: (typeof subscribers)[number]) => {
-    const result = await postAll(connectionId, frames, d.callback);
+    const result = await postInOrder(connectionId, frames, d.callback);
     if (result === 'gone') {
       // The subscription by itself too: one written after its connection was removed is found here only.
       await d.presence.subscriptions.remove(channel, shard, connectionId);

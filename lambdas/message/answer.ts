@@ -2,6 +2,7 @@ import type { Callback } from '../shared/callback.ts';
 import type { HeartbeatRule } from '../shared/liveness.ts';
 import { isSilent } from '../shared/liveness.ts';
 import type { MessageLog } from '../shared/message-log.ts';
+import { framesOf, postInOrder } from '../shared/posting.ts';
 import type { Presence } from '../shared/presence.ts';
 import {
   type ClientFrame,
@@ -11,7 +12,6 @@ import {
   FrameRefusal,
   type Member,
   maxFrameBytes,
-  origin,
   Refusal,
   type Reply,
   referenceIn,
@@ -23,6 +23,7 @@ import { mayRead, mayWrite } from '../shared/rights.ts';
 import type { Session } from '../shared/session.ts';
 import { shardOf } from '../shared/subscriptions.ts';
 import type { FrameVerdict } from './frame-rate.ts';
+import { resume } from './resume.ts';
 
 export interface Sender {
   readonly connectionId: string;
@@ -31,9 +32,9 @@ export interface Sender {
 
 export interface MessageDependencies {
   readonly presence: Pick<Presence, 'connections' | 'subscriptions'>;
-  readonly log: Pick<MessageLog, 'head'>;
+  readonly log: Pick<MessageLog, 'head' | 'from'>;
   readonly queue: PublicationQueue;
-  readonly callback: Pick<Callback, 'close'>;
+  readonly callback: Callback;
   readonly rate: (connectionId: string, now: number) => FrameVerdict;
   readonly now: () => number;
   readonly limits: PublishLimits & { readonly maxChannelsPerConnection: number };
@@ -73,9 +74,16 @@ async function subscribe(sender: Sender, frame: Extract<ClientFrame, { action: '
     throw new Refusal('too_many_channels', `a connection has at most ${maxChannelsPerConnection} channels`);
   }
   await subscriptions.add(channel, shard, connectionId, d.now());
-  // Only now: what is appended after this reading reaches the subscription that was written before it.
-  const cursor = (await d.log.head(channel)).cursor ?? origin;
-  return { type: 'subscribed', channel, cursor, recovered: since === undefined || since === cursor } as const;
+  const { messages, cursor, recovered, more } = await resume(channel, since, d.log);
+  // Before the answer, so that the client knows with it that it has them all.
+  const posted = await postInOrder(connectionId, framesOf(messages, { replay: true }), d.callback);
+  if (posted === 'gone') throw gone();
+  if (posted !== 'delivered') {
+    throw Object.assign(new Refusal('unavailable', 'the replay was not delivered, subscribe again', 1_000), {
+      cause: new Error(posted.failed),
+    });
+  }
+  return { type: 'subscribed', channel, cursor, recovered, ...(more && { more: true as const }) } as const;
 }
 
 async function unsubscribe(sender: Sender, channel: string, { presence }: MessageDependencies) {

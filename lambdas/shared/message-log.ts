@@ -7,7 +7,8 @@ import {
   UpdateCommand,
 } from '@aws-sdk/lib-dynamodb';
 import { epochSeconds } from './dynamodb.ts';
-import type { Message } from './protocol.ts';
+import { lastCursor, type Message } from './protocol.ts';
+import { messagesTable } from './tables.ts';
 
 /** The sort key of a channel's head: it compares above every cursor, which are digits, and the item has no time to live. */
 const headKey = 'head';
@@ -19,6 +20,15 @@ export interface Head {
   readonly shardCount: number;
 }
 
+export interface LogPage {
+  readonly messages: readonly Message[];
+  /** Whether there is another page after the last message. */
+  readonly more: boolean;
+}
+
+/** Messages that one page of the log has at most; a page ends at 1 MB before that where they are large. */
+export const logPageMessages = 200;
+
 /** The log of a channel, from which it is replayed, and its head, which outlives the log. */
 export interface MessageLog {
   /** Strongly consistent. */
@@ -29,6 +39,8 @@ export interface MessageLog {
   append(message: Message): Promise<void>;
   /** The messages from one cursor to another, both included, in order, strongly consistent. */
   between(channel: string, from: string, to: string): Promise<readonly Message[]>;
+  /** The messages from a cursor on, itself included, of one page, in order, strongly consistent and without what has expired. */
+  from(channel: string, cursor: string): Promise<LogPage>;
   /** Moves the head forward to `cursor`, never back, and returns it as it is then. */
   moveHead(channel: string, cursor: string): Promise<Head>;
 }
@@ -38,6 +50,10 @@ export function dynamoDbMessageLog(client: DynamoDBDocumentClient, tableName: st
     cursor: (item?.position as string | undefined) ?? null,
     shardCount: (item?.shardCount as number | undefined) ?? 1,
   });
+  const messageOf = (item: Record<string, unknown>): Message => {
+    const { channel, cursor, previous, id, data, publishedAt } = item as unknown as Message & { data: string };
+    return { channel, cursor, previous, id, data: JSON.parse(data), publishedAt };
+  };
   return {
     async head(channel) {
       const Key = { channel, cursor: headKey };
@@ -91,12 +107,31 @@ export function dynamoDbMessageLog(client: DynamoDBDocumentClient, tableName: st
           }),
         );
         for (const item of page.Items ?? []) {
-          const { cursor, previous, id, data, publishedAt } = item as Omit<Message, 'data'> & { data: string };
-          messages.push({ channel, cursor, previous, id, data: JSON.parse(data), publishedAt });
+          messages.push(messageOf(item));
         }
         ExclusiveStartKey = page.LastEvaluatedKey;
       } while (ExclusiveStartKey);
       return messages;
+    },
+    async from(channel, cursor) {
+      const page = await client.send(
+        new QueryCommand({
+          TableName: tableName,
+          ConsistentRead: true,
+          KeyConditionExpression: 'channel = :channel AND #cursor BETWEEN :from AND :to',
+          // DynamoDB deletes expired items within days and in no order: what has expired is not there.
+          FilterExpression: '#expiresAt > :now',
+          ExpressionAttributeNames: { '#cursor': 'cursor', '#expiresAt': messagesTable.timeToLive },
+          ExpressionAttributeValues: {
+            ':channel': channel,
+            ':from': cursor,
+            ':to': lastCursor,
+            ':now': epochSeconds(Date.now()),
+          },
+          Limit: logPageMessages,
+        }),
+      );
+      return { messages: (page.Items ?? []).map(messageOf), more: page.LastEvaluatedKey !== undefined };
     },
     async moveHead(channel, cursor) {
       try {

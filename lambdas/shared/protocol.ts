@@ -53,6 +53,8 @@ export const cursorSchema = z.string().regex(/^\d{39}$/, 'a cursor is 39 digits'
 export const cursorOf = (sequenceNumber: string): string => sequenceNumber.padStart(cursorDigits, '0');
 /** The position before a channel's first message. */
 export const origin = cursorOf('0');
+/** No cursor compares above it. */
+export const lastCursor = '9'.repeat(cursorDigits);
 
 export const subscribeFrame = z.strictObject({
   action: z.literal('subscribe'),

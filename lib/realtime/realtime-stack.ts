@@ -205,9 +205,9 @@ export class RealtimeStack extends Stack {
     );
     this.allow(handler, this.tables.connections, 'UpdateItem', 'BatchGetItem');
     this.allow(handler, this.tables.subscriptions, 'PutItem', 'DeleteItem', 'Query');
-    this.allow(handler, this.tables.messages, 'GetItem');
+    this.allow(handler, this.tables.messages, 'GetItem', 'Query');
     this.allowPublish(handler);
-    this.allowConnections(handler, 'DELETE');
+    this.allowConnections(handler, 'POST', 'DELETE');
     return handler;
   }
 

@@ -126,6 +126,39 @@ describe('a message', () => {
   });
 });
 
+describe('a subscriber that was away', () => {
+  it('gets what it missed before the answer, and goes on without a gap', async () => {
+    const channel = newChannel();
+    const publisher = await connect('ann');
+    const publish = async (id: string) => (await publisher.ask({ action: 'publish', channel, id, data: id })).cursor;
+    const early = await connect('bob');
+    const { cursor: since } = await early.ask({ action: 'subscribe', channel });
+    await early.close();
+    for (const id of ['m1', 'm2', 'm3']) await publish(id);
+
+    const back = await connect('bob');
+    // The fan-out may not have logged them yet: what is not replayed then comes as it is published.
+    const { recovered } = await back.ask({ action: 'subscribe', channel, since });
+    expect(recovered).toBe(true);
+    await publish('m4');
+    await back.until(() => back.messages(channel).find(({ id }) => id === 'm4'), 'm4');
+    const seen = new Map(back.messages(channel).map(message => [message.cursor as string, message]));
+    const inOrder = [...seen.keys()].sort().map(cursor => seen.get(cursor));
+    expect(inOrder.map(message => message?.id)).toEqual(['m1', 'm2', 'm3', 'm4']);
+
+    const again = await connect('bob');
+    await again.ask({ action: 'subscribe', channel, since });
+    expect(again.received.at(-1)).toMatchObject({ type: 'subscribed', recovered: true });
+    expect(again.messages(channel)).toMatchObject(['m1', 'm2', 'm3', 'm4'].map(id => ({ id, channel, replay: true })));
+  });
+
+  it('is told where its cursor is not of the channel', async () => {
+    const client = await connect();
+    const answer = await client.ask({ action: 'subscribe', channel: newChannel(), since: '7'.repeat(39) });
+    expect(answer).toMatchObject({ type: 'subscribed', recovered: false, cursor: '0'.repeat(39) });
+  });
+});
+
 describe('a client', () => {
   it('gets the subprotocol it offered, a pong for a ping, an answer to its heartbeat', async () => {
     const client = await connect();

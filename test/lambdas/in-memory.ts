@@ -1,9 +1,9 @@
 import type { Callback, PostResult } from '../../lambdas/shared/callback.ts';
 import type { ConnectionCount } from '../../lambdas/shared/connection-count.ts';
 import type { Connection, Connections } from '../../lambdas/shared/connections.ts';
-import type { MessageLog } from '../../lambdas/shared/message-log.ts';
+import { logPageMessages, type MessageLog } from '../../lambdas/shared/message-log.ts';
 import type { Presence } from '../../lambdas/shared/presence.ts';
-import type { Message } from '../../lambdas/shared/protocol.ts';
+import type { Message, MessageFrame } from '../../lambdas/shared/protocol.ts';
 import type { Publication, PublicationQueue } from '../../lambdas/shared/publication.ts';
 import type { Subscriptions } from '../../lambdas/shared/subscriptions.ts';
 
@@ -153,6 +153,12 @@ export class InMemoryService {
         await step('log.between');
         return structuredClone(this.messagesOf(channel).filter(({ cursor }) => from <= cursor && cursor <= to));
       },
+      from: async (channel, from) => {
+        await step('log.from');
+        const messages = this.messagesOf(channel).filter(({ cursor }) => from <= cursor);
+        const page = messages.slice(0, logPageMessages);
+        return { messages: structuredClone(page), more: page.length === logPageMessages };
+      },
       moveHead: async (channel, cursor) => {
         await step('log.moveHead');
         const head = this.headOf(channel);
@@ -288,3 +294,10 @@ export class InMemoryService {
     };
   }
 }
+
+/** The messages that frames carry, alone or several in one. */
+export const messagesIn = (frames: readonly string[]): readonly MessageFrame[] =>
+  frames.flatMap(text => {
+    const frame = JSON.parse(text);
+    return frame.type === 'messages' ? frame.messages : [frame];
+  });

@@ -3,21 +3,14 @@ import {
   type DeliverDependencies,
   type Delivery,
   deliver,
-  framesOf,
   SystemicPostFailure,
 } from '../../../lambdas/fan-out/deliver.ts';
 import { answer } from '../../../lambdas/message/answer.ts';
 import type { PostResult } from '../../../lambdas/shared/callback.ts';
 import { forget } from '../../../lambdas/shared/presence.ts';
-import {
-  cursorOf,
-  type Message,
-  type MessageFrame,
-  maxFrameBytes,
-  outgoingFrameBytes,
-} from '../../../lambdas/shared/protocol.ts';
+import { cursorOf } from '../../../lambdas/shared/protocol.ts';
 import { everything } from '../../../lambdas/shared/rights.ts';
-import { InMemoryService, immediately, type Step, type View } from '../in-memory.ts';
+import { InMemoryService, immediately, messagesIn, type Step, type View } from '../in-memory.ts';
 
 const channel = 'room:1';
 const delivery = (n: number, changes: Partial<Delivery> = {}): Delivery => ({
@@ -30,11 +23,6 @@ const delivery = (n: number, changes: Partial<Delivery> = {}): Delivery => ({
 });
 
 /** The messages that frames carry, in order. */
-const messagesIn = (frames: readonly string[]): readonly MessageFrame[] =>
-  frames.flatMap(text => {
-    const frame = JSON.parse(text);
-    return frame.type === 'messages' ? frame.messages : [frame];
-  });
 const idsIn = (frames: readonly string[]): readonly string[] => messagesIn(frames).map(({ id }) => id);
 
 interface Closed {
@@ -240,43 +228,6 @@ describe('a post that fails', () => {
     });
     await expect(deliver(delivery(1))).rejects.toMatchObject({ cause: new Error('throttled') });
     for (const id of many(12).slice(1)) expect(idsIn(framesTo(service, id))).toEqual(['m1']);
-  });
-});
-
-describe('frames', () => {
-  const message = (n: number, data: Message['data']): Message => ({ ...delivery(n, { data }), previous: null });
-
-  test('one message is a frame of its own, several share one', () => {
-    expect(framesOf([])).toEqual([]);
-    expect(JSON.parse(framesOf([message(1, 1)])[0] ?? '')).toMatchObject({ type: 'message', id: 'm1' });
-    const frames = framesOf([message(1, 1), message(2, 2)]);
-    expect(frames).toHaveLength(1);
-    expect(JSON.parse(frames[0] ?? '')).toMatchObject({ type: 'messages', messages: [{ id: 'm1' }, { id: 'm2' }] });
-  });
-
-  test('carry every message, in order, in 32 KB where they share one and 128 KB in any case, and none is kept waiting that would fit', () => {
-    const unit = fc.constantFrom('x', 'ü', '"', '\u0001', '🎈');
-    const data = fc.oneof(
-      fc.string({ unit, maxLength: 50 }),
-      fc.tuple(unit, fc.integer({ min: 1, max: 40_000 })).map(([character, length]) => character.repeat(length)),
-      fc.constantFrom(31_900, 32_500, 32_600, 32_700, 130_000).map(length => 'x'.repeat(length)),
-    );
-    fc.assert(
-      fc.property(fc.array(data, { maxLength: 10 }), contents => {
-        const messages = contents
-          .map((data, n) => message(n, data))
-          .filter(message => outgoingFrameBytes(message) <= maxFrameBytes);
-        const frames = framesOf(messages);
-        expect(messagesIn(frames)).toEqual(messages.map(message => ({ type: 'message', ...message })));
-        const sizes = frames.map(frame => Buffer.byteLength(frame));
-        frames.forEach((frame, n) => {
-          const alone = JSON.parse(frame).type === 'message';
-          expect(sizes[n]).toBeLessThanOrEqual(alone ? maxFrameBytes : 32 * 1024);
-          // Two neighbours that fit one frame together would have shared it.
-          if (n > 0) expect((sizes[n - 1] ?? 0) + (sizes[n] ?? 0)).toBeGreaterThan(32 * 1024 - 100);
-        });
-      }),
-    );
   });
 });
 

@@ -1,6 +1,6 @@
 import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import fc from 'fast-check';
-import { dynamoDbMessageLog, type MessageLog } from '../../../lambdas/shared/message-log.ts';
+import { dynamoDbMessageLog, logPageMessages, type MessageLog } from '../../../lambdas/shared/message-log.ts';
 import { cursorOf, type Message } from '../../../lambdas/shared/protocol.ts';
 import { type LocalTables, startTables } from '../tables.ts';
 
@@ -131,3 +131,24 @@ test.each(['a.b', 'a/b', 'user@host', '$&-+=~!,', 'constructor', 'x'.repeat(128)
     expect(await log.between(channel, cursor(1), cursor(1))).toEqual([message(channel, 1)]);
   },
 );
+
+describe('from a cursor on', () => {
+  test('come the messages, the one of the cursor included, in pages', async () => {
+    const channel = newChannel();
+    const all = Array.from({ length: logPageMessages + 5 }, (_, n) => message(channel, n + 1));
+    for (const one of all) await log.append(one);
+    await log.moveHead(channel, cursor(all.length));
+    const first = await log.from(channel, cursor(3));
+    expect(first).toEqual({ messages: all.slice(2, 2 + logPageMessages), more: true });
+    const rest = await log.from(channel, cursor(logPageMessages + 3));
+    expect(rest).toEqual({ messages: all.slice(-3), more: false });
+    expect(await log.from(channel, cursor(1_000))).toEqual({ messages: [], more: false });
+  });
+
+  test('what has expired does not come, though the table still has it', async () => {
+    const channel = newChannel();
+    await dynamoDbMessageLog(tables.client, 'Messages', -1_000).append(message(channel, 1));
+    await log.append(message(channel, 2));
+    expect((await log.from(channel, cursor(1))).messages).toEqual([message(channel, 2)]);
+  });
+});
