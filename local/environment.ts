@@ -5,8 +5,8 @@ import { identities as apiGatewayIdentities } from './apigateway/identities.ts';
 import { createAccountQuotas } from './apigateway/quotas.ts';
 import { startWebSocketApi } from './apigateway/websocket-api.ts';
 import { readAssembly } from './assembly/assembly.ts';
-import { TemplateError } from './assembly/intrinsics.ts';
 import type { Identities } from './assembly/resource.ts';
+import { TemplateError } from './assembly/template-error.ts';
 import { startAwsEndpoint } from './aws/endpoint.ts';
 import type { Log } from './aws/service.ts';
 import { identities as dynamoDbIdentities } from './dynamodb/identities.ts';
@@ -18,8 +18,8 @@ import { identities as eventSourceIdentities, startEventSourceMappings } from '.
 import { identities as lambdaIdentities } from './lambda/identities.ts';
 import { startLambda } from './lambda/lambda.ts';
 import { identities as schedulerIdentities, startScheduler } from './scheduler/scheduler.ts';
-// TMP import { identities as snsIdentities } from './sns/identities.ts';
-// TMP import { startSns } from './sns/service.ts';
+import { identities as snsIdentities } from './sns/identities.ts';
+import { startSns } from './sns/service.ts';
 import { identities as sqsIdentities } from './sqs/identities.ts';
 import { startSqs } from './sqs/service.ts';
 import { startTokenIssuer } from './tokens/server.ts';
@@ -31,7 +31,7 @@ const identities: Identities = {
   ...iamIdentities,
   ...lambdaIdentities,
   ...schedulerIdentities,
-// TMP   ...snsIdentities,
+  ...snsIdentities,
   ...sqsIdentities,
 };
 
@@ -90,7 +90,7 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
   const { stateDirectory, log } = options;
   const { place, resources, outputs, asset } = readAssembly(options.assembly, identities);
   if (options.fresh) {
-    const kept = ['dynamodb', 'sqs', 'logs'].map(part =>
+    const kept = ['dynamodb', 'sqs.sqlite', 'sqs.sqlite-wal', 'sqs.sqlite-shm', 'logs'].map(part =>
       rm(join(stateDirectory, part), { recursive: true, force: true }),
     );
     await Promise.all(kept);
@@ -112,7 +112,7 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
     closers.push(() => tokens.close());
     const dynamodb = await startDynamoDb({ ...common, stateDirectory });
     closers.push(() => dynamodb.close());
-    const sqs = await startSqs({ ...common, stateDirectory: join(stateDirectory, 'sqs') });
+    const sqs = await startSqs({ ...common, stateDirectory });
     closers.push(() => sqs.close());
 
     // Public addresses of the template, and where they are here. Filled as the servers start; read when functions do.
@@ -140,10 +140,10 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
       maxEnvironments: maxFunctionEnvironments,
     });
     closers.push(() => lambda.close());
-// TMP     const sns = startSns({ ...common, sqs, invoker: lambda });
+    const sns = await startSns({ ...common, sqs, invoker: lambda });
     const endpoint = await startAwsEndpoint({
       port: options.awsPort,
-      services: { dynamodb, sqs },
+      services: { dynamodb, sqs, sns },
       authenticate,
       log,
     });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { TemplateError } from './assembly/intrinsics.ts';
+import { TemplateError } from './assembly/template-error.ts';
 import { startEnvironment } from './environment.ts';
 import { terminalLog } from './log.ts';
 import { SynthError, synthesize } from './synthesize.ts';

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { Resource } from '../assembly/resource.ts';
+import { type Declared, declarationError, declared } from '../assembly/resource-properties.ts';
+import { TemplateError } from '../assembly/template-error.ts';
 
 /** Template values can be strings where the property is a number or a boolean. */
 const number = z.union([
@@ -42,7 +44,7 @@ const api = {
   DisableExecuteApiEndpoint: off.optional(),
 };
 
-const stage = {
+export const stageProperties = z.strictObject({
   ApiId: z.string(),
   StageName: z.string(),
   DefaultRouteSettings: routeSettings.optional(),
@@ -53,7 +55,7 @@ const stage = {
   Description: noLocalEffect,
   Tags: noLocalEffect,
   AccessLogSettings: noLocalEffect,
-};
+});
 
 const route = {
   ApiId: z.string(),
@@ -86,7 +88,7 @@ export const webSocketSchemas = {
       ),
     DisableSchemaValidation: noLocalEffect,
   }),
-  'AWS::ApiGatewayV2::Stage': z.strictObject(stage),
+  'AWS::ApiGatewayV2::Stage': stageProperties,
   'AWS::ApiGatewayV2::Route': z.strictObject({
     ...route,
     AuthorizationType: z.enum(['NONE', 'CUSTOM']).default('NONE'),
@@ -125,7 +127,7 @@ export const httpSchemas = {
     CorsConfiguration: cors.optional(),
     RouteSelectionExpression: z.literal(`\${request.method} \${request.path}`).optional(),
   }),
-  'AWS::ApiGatewayV2::Stage': webSocketSchemas['AWS::ApiGatewayV2::Stage'],
+  'AWS::ApiGatewayV2::Stage': stageProperties,
   'AWS::ApiGatewayV2::Route': z.strictObject({
     ...route,
     RouteKey: z.string().regex(/^(\$default|(ANY|GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) \/\S*)$/),
@@ -143,34 +145,6 @@ export const httpSchemas = {
 export type RouteSettings = z.output<typeof routeSettings>;
 export type Cors = z.output<typeof cors>;
 
-/** An error of a template, at the place where it is declared. */
-export function declarationError(resource: Resource, message: string): Error {
-  return new Error(`${resource.stack}/${resource.logicalId} (${resource.type}): ${message}`);
-}
-
-export interface Declared<P> {
-  readonly resource: Resource;
-  readonly properties: P;
-}
-
-/**
- * The resources of a type, with validated properties.
- * @throws Error that names stack, logical id and property where one is neither honoured nor without a local effect.
- */
-export function declared<S extends z.ZodType>(
-  resources: readonly Resource[],
-  type: string,
-  schema: S,
-): Declared<z.output<S>>[] {
-  return resources
-    .filter(resource => resource.type === type)
-    .map(resource => {
-      const parsed = schema.safeParse(resource.properties);
-      if (!parsed.success) throw declarationError(resource, z.prettifyError(parsed.error));
-      return { resource, properties: parsed.data };
-    });
-}
-
 /** Reads the resources of one API by their type. */
 export function reader<S extends Record<string, z.ZodType>>(members: readonly Resource[], schemas: S) {
   return <T extends keyof S & string>(type: T): Declared<z.output<S[T]>>[] =>
@@ -183,14 +157,14 @@ export interface DeclaredApi {
   readonly members: readonly Resource[];
 }
 
-/** @throws Error where a template has more than one API of a protocol: one port serves one. */
-export function findApi(resources: readonly Resource[], protocol: 'WEBSOCKET' | 'HTTP'): DeclaredApi | undefined {
+/** @throws TemplateError where a template has no API of a protocol, or more than one: one port serves one. */
+export function findApi(resources: readonly Resource[], protocol: 'WEBSOCKET' | 'HTTP'): DeclaredApi {
   const apis = resources.filter(
     ({ type, properties }) => type === 'AWS::ApiGatewayV2::Api' && properties.ProtocolType === protocol,
   );
   const [api, second] = apis;
   if (second) throw declarationError(second, `a second API of protocol ${protocol} cannot run beside another one`);
-  if (!api) return undefined;
+  if (!api) throw new TemplateError(`the template has no AWS::ApiGatewayV2::Api of protocol ${protocol}`);
   const members = resources.filter(
     ({ type, properties }) => type.startsWith('AWS::ApiGatewayV2::') && properties.ApiId === api.physicalId,
   );
@@ -200,6 +174,7 @@ export function findApi(resources: readonly Resource[], protocol: 'WEBSOCKET' | 
 /**
  * The function that a Lambda proxy integration or authorizer invokes, from its URI
  * (`arn:aws:apigateway:…:lambda:path/2015-03-31/functions/<arn>/invocations`, or the function's ARN with an HTTP API).
+ * @throws TemplateError where it is neither
  */
 export function functionArnOf(resource: Resource, uri: string): string {
   const arn =

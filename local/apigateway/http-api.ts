@@ -4,11 +4,13 @@ import type { AddressInfo } from 'node:net';
 import type { Place, Resource } from '../assembly/resource.ts';
 import { type Authorization, AwsError, type FunctionInvoker, type Log } from '../aws/service.ts';
 import type { Authenticate } from '../iam/credentials.ts';
+import { createServerClose } from '../server-close.ts';
 import { isPreflight, preflightHeaders, responseHeaders } from './cors.ts';
 import { decodedPath, type HttpReply, httpEvent, httpReply, type IamCaller } from './http-events.ts';
-import { type HttpStage, matchRoute, readHttpApi } from './http-routes.ts';
+import { matchRoute, readHttpApi } from './http-routes.ts';
 import { createInvoke, type OnMetric } from './invocation.ts';
 import { type AccountQuotas, createAccountQuotas } from './quotas.ts';
+import type { Stage } from './stages.ts';
 import type { RunningApi } from './websocket-api.ts';
 
 export interface HttpLimits {
@@ -35,8 +37,6 @@ export interface HttpApiOptions {
   readonly onMetric?: OnMetric;
 }
 
-const shutdownGraceMs = 1_000;
-
 function refusal(status: number, message: string): HttpReply {
   return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ message }) };
 }
@@ -53,7 +53,7 @@ async function bodyOf(request: IncomingMessage, maxBytes: number): Promise<Buffe
 
 /**
  * Runs the HTTP API of a template on a port of 127.0.0.1.
- * @throws Error that names stack, logical id and property of what cannot run here.
+ * @throws TemplateError that names stack, logical id and property of what cannot run here.
  */
 export async function startHttpApi(options: HttpApiOptions): Promise<RunningApi> {
   const {
@@ -70,7 +70,7 @@ export async function startHttpApi(options: HttpApiOptions): Promise<RunningApi>
   const invoke = createInvoke(options);
 
   /** The stage and the path below it; a named stage is the first segment of the path. */
-  function locate(path: string): { stage: HttpStage; path: string } | undefined {
+  function locate(path: string): { stage: Stage; path: string } | undefined {
     const [, first = '', rest = ''] = /^\/([^/]*)(.*)$/.exec(path) ?? [];
     const named = first === '$default' ? undefined : model.stages.get(first);
     if (named) return { stage: named, path: rest === '' ? '/' : rest };
@@ -82,7 +82,7 @@ export async function startHttpApi(options: HttpApiOptions): Promise<RunningApi>
   async function authorizeCaller(
     request: IncomingMessage,
     body: Buffer,
-    stage: HttpStage,
+    stage: Stage,
     path: string,
   ): Promise<IamCaller> {
     const { method = 'GET', url = '/', headers } = request;
@@ -167,31 +167,23 @@ export async function startHttpApi(options: HttpApiOptions): Promise<RunningApi>
   }
 
   let closing = false;
-  const underWay = new Set<Promise<void>>();
   const server = createServer((request, response) => {
-    const work = respond(request, response)
-      .catch(error => {
-        log('error', 'apigateway', 'a response could not be sent', { error: String(error) });
-        response.destroy();
-      })
-      .finally(() => underWay.delete(work));
-    underWay.add(work);
+    respond(request, response).catch(error => {
+      log('error', 'apigateway', 'a response could not be sent', { error: String(error) });
+      response.destroy();
+    });
   });
+  const closeServer = createServerClose(server);
   server.listen(options.port, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
 
-  let closed: Promise<void> | undefined;
-
-  async function shutDown(): Promise<void> {
-    closing = true;
-    const stopped = new Promise<void>((resolve, reject) => server.close(error => (error ? reject(error) : resolve())));
-    server.closeIdleConnections();
-    await Promise.all(underWay);
-    const cut = setTimeout(() => server.closeAllConnections(), shutdownGraceMs);
-    await stopped;
-    clearTimeout(cut);
-  }
-
-  return { url: `http://127.0.0.1:${port}`, port, close: () => (closed ??= shutDown()) };
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    close() {
+      closing = true;
+      return closeServer();
+    },
+  };
 }

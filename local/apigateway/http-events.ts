@@ -3,7 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { Place } from '../assembly/resource.ts';
 import type { Principal } from '../aws/service.ts';
-import type { HttpModel, HttpStage, RouteMatch } from './http-routes.ts';
+import type { HttpModel, RouteMatch } from './http-routes.ts';
+import type { Stage } from './stages.ts';
 import { requestTime } from './websocket-events.ts';
 
 /** A caller whose signature was verified for a route with AWS_IAM. */
@@ -36,7 +37,7 @@ export function httpEvent(
   request: IncomingMessage,
   body: Buffer,
   model: HttpModel,
-  stage: HttpStage,
+  stage: Stage,
   { route, pathParameters }: RouteMatch,
   place: Place,
   caller: IamCaller | undefined,

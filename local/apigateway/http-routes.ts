@@ -1,7 +1,8 @@
 import type { Resource } from '../assembly/resource.ts';
+import { declarationError, propertyError, readProperties } from '../assembly/resource-properties.ts';
 import type { Log } from '../aws/service.ts';
-import { type Cors, declarationError, declared, findApi, functionArnOf, httpSchemas, reader } from './declarations.ts';
-import { createStageThrottle, type StageThrottle } from './quotas.ts';
+import { type Cors, findApi, functionArnOf, httpSchemas, reader } from './declarations.ts';
+import { readStages, type Stage } from './stages.ts';
 
 export interface HttpRoute {
   /** e.g. `POST /channels/{channel}/messages` or `$default`. */
@@ -14,16 +15,9 @@ export interface HttpRoute {
   readonly iam: boolean;
 }
 
-export interface HttpStage {
-  /** `$default` has no prefix in the path. */
-  readonly name: string;
-  readonly variables?: Readonly<Record<string, string>>;
-  readonly throttle: StageThrottle;
-}
-
 export interface HttpModel {
   readonly apiId: string;
-  readonly stages: ReadonlyMap<string, HttpStage>;
+  readonly stages: ReadonlyMap<string, Stage>;
   readonly routes: readonly HttpRoute[];
   readonly cors?: Cors;
 }
@@ -77,43 +71,28 @@ export function matchRoute(routes: readonly HttpRoute[], method: string, path: s
 
 /**
  * Reads the HTTP API of a template.
- * @throws Error that names stack, logical id and property of what cannot run here.
+ * @throws TemplateError that names stack, logical id and property of what cannot run here.
  */
 export function readHttpApi(resources: readonly Resource[], log: Log): HttpModel {
-  const found = findApi(resources, 'HTTP');
-  if (!found) throw new Error('the template has no AWS::ApiGatewayV2::Api of protocol HTTP');
-  const { api, members } = found;
+  const { api, members } = findApi(resources, 'HTTP');
   const read = reader(members, httpSchemas);
 
-  const [apiDeclaration] = declared([api], api.type, httpSchemas['AWS::ApiGatewayV2::Api']);
-  const cors = apiDeclaration?.properties.CorsConfiguration;
+  const { CorsConfiguration: cors } = readProperties(api, httpSchemas['AWS::ApiGatewayV2::Api']);
   if (
     cors?.AllowCredentials &&
     [cors.AllowOrigins, cors.AllowMethods, cors.AllowHeaders].some(list => list?.includes('*'))
   ) {
-    throw declarationError(
+    throw propertyError(
       api,
-      'CorsConfiguration: AllowCredentials is not possible with * ("Configure CORS for HTTP APIs")',
+      'CorsConfiguration',
+      'AllowCredentials is not possible with * ("Configure CORS for HTTP APIs")',
     );
   }
   const stray = members.find(({ type }) => !(type in httpSchemas));
   if (stray) throw declarationError(stray, 'is not supported for an HTTP API locally');
   read('AWS::ApiGatewayV2::Deployment');
 
-  const stages = new Map<string, HttpStage>();
-  for (const { resource, properties } of read('AWS::ApiGatewayV2::Stage')) {
-    if (!properties.AutoDeploy && properties.DeploymentId === undefined) {
-      throw declarationError(resource, 'neither AutoDeploy nor DeploymentId: nothing would be deployed to the stage');
-    }
-    const variables = properties.StageVariables;
-    stages.set(properties.StageName, {
-      name: properties.StageName,
-      ...(variables ? { variables } : {}),
-      throttle: createStageThrottle(resource, properties, log),
-    });
-  }
-  if (stages.size === 0) throw declarationError(api, 'has no stage');
-
+  const stages = readStages(api, read('AWS::ApiGatewayV2::Stage'), log);
   const integrations = new Map(
     read('AWS::ApiGatewayV2::Integration').map(({ resource, properties }) => [
       resource.physicalId,
@@ -123,7 +102,7 @@ export function readHttpApi(resources: readonly Resource[], log: Log): HttpModel
   const routes = read('AWS::ApiGatewayV2::Route').map(({ resource, properties }): HttpRoute => {
     const integration = integrations.get(properties.Target.replace(/^integrations\//, ''));
     if (!integration)
-      throw declarationError(resource, `Target '${properties.Target}' is not an integration of this API`);
+      throw propertyError(resource, 'Target', `'${properties.Target}' is not an integration of this API`);
     const [method = '', path = '/'] = properties.RouteKey.split(' ');
     return { key: properties.RouteKey, method, path, ...integration, iam: properties.AuthorizationType === 'AWS_IAM' };
   });

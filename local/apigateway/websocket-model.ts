@@ -1,7 +1,8 @@
 import type { Resource } from '../assembly/resource.ts';
+import { declarationError, propertyError, readProperties } from '../assembly/resource-properties.ts';
 import type { Log } from '../aws/service.ts';
-import { declarationError, declared, findApi, functionArnOf, reader, webSocketSchemas } from './declarations.ts';
-import { createStageThrottle, type StageThrottle } from './quotas.ts';
+import { findApi, functionArnOf, reader, webSocketSchemas } from './declarations.ts';
+import { readStages, type Stage } from './stages.ts';
 
 export interface WebSocketAuthorizer {
   readonly id: string;
@@ -18,15 +19,9 @@ export interface WebSocketRoute {
   readonly authorizer?: WebSocketAuthorizer;
 }
 
-export interface WebSocketStage {
-  readonly name: string;
-  readonly variables?: Readonly<Record<string, string>>;
-  readonly throttle: StageThrottle;
-}
-
 export interface WebSocketModel {
   readonly apiId: string;
-  readonly stages: ReadonlyMap<string, WebSocketStage>;
+  readonly stages: ReadonlyMap<string, Stage>;
   readonly routes: ReadonlyMap<string, WebSocketRoute>;
   /** Path of the JSON property that selects the route of a message. */
   readonly selectionPath: readonly string[];
@@ -53,34 +48,19 @@ export function selectRoute({ routes, selectionPath }: WebSocketModel, text: str
 
 /**
  * Reads the WebSocket API of a template.
- * @throws Error that names stack, logical id and property of what cannot run here.
+ * @throws TemplateError that names stack, logical id and property of what cannot run here.
  */
 export function readWebSocketApi(resources: readonly Resource[], log: Log): WebSocketModel {
-  const found = findApi(resources, 'WEBSOCKET');
-  if (!found) throw new Error('the template has no AWS::ApiGatewayV2::Api of protocol WEBSOCKET');
-  const { api, members } = found;
+  const { api, members } = findApi(resources, 'WEBSOCKET');
   const read = reader(members, webSocketSchemas);
 
-  const [apiDeclaration] = declared([api], api.type, webSocketSchemas['AWS::ApiGatewayV2::Api']);
+  const { RouteSelectionExpression } = readProperties(api, webSocketSchemas['AWS::ApiGatewayV2::Api']);
   const stray = members.find(({ type }) => type !== api.type && !(type in webSocketSchemas));
   if (stray)
     throw declarationError(stray, 'has no effect on Lambda proxy integrations, the only ones that run locally');
   read('AWS::ApiGatewayV2::Deployment');
 
-  const stages = new Map<string, WebSocketStage>();
-  for (const { resource, properties } of read('AWS::ApiGatewayV2::Stage')) {
-    if (!properties.AutoDeploy && properties.DeploymentId === undefined) {
-      throw declarationError(resource, 'neither AutoDeploy nor DeploymentId: nothing would be deployed to the stage');
-    }
-    const variables = properties.StageVariables;
-    stages.set(properties.StageName, {
-      name: properties.StageName,
-      ...(variables ? { variables } : {}),
-      throttle: createStageThrottle(resource, properties, log),
-    });
-  }
-  if (stages.size === 0) throw declarationError(api, 'has no stage');
-
+  const stages = readStages(api, read('AWS::ApiGatewayV2::Stage'), log);
   const integrations = new Map(
     read('AWS::ApiGatewayV2::Integration').map(({ resource, properties }) => [
       resource.physicalId,
@@ -95,7 +75,7 @@ export function readWebSocketApi(resources: readonly Resource[], log: Log): WebS
         functionArn: functionArnOf(resource, properties.AuthorizerUri),
         identitySources: properties.IdentitySource.map(source => {
           if (!identitySourcePattern.test(source))
-            throw declarationError(resource, `IdentitySource '${source}' is not known`);
+            throw propertyError(resource, 'IdentitySource', `'${source}' is not known`);
           return source;
         }),
       },
@@ -109,14 +89,14 @@ export function readWebSocketApi(resources: readonly Resource[], log: Log): WebS
   for (const { resource, properties } of read('AWS::ApiGatewayV2::Route')) {
     const integration = integrations.get(properties.Target.replace(/^integrations\//, ''));
     if (!integration)
-      throw declarationError(resource, `Target '${properties.Target}' is not an integration of this API`);
+      throw propertyError(resource, 'Target', `'${properties.Target}' is not an integration of this API`);
     const custom = properties.AuthorizationType === 'CUSTOM';
     const authorizer = authorizers.get(properties.AuthorizerId ?? '');
     if (custom && properties.RouteKey !== '$connect') {
-      throw declarationError(resource, 'AuthorizationType CUSTOM is possible for the $connect route only');
+      throw propertyError(resource, 'AuthorizationType', 'CUSTOM is possible for the $connect route only');
     }
     if (custom && !authorizer)
-      throw declarationError(resource, `AuthorizerId '${properties.AuthorizerId}' is not known`);
+      throw propertyError(resource, 'AuthorizerId', `'${properties.AuthorizerId}' is not known`);
     routes.set(properties.RouteKey, {
       key: properties.RouteKey,
       ...integration,
@@ -130,9 +110,7 @@ export function readWebSocketApi(resources: readonly Resource[], log: Log): WebS
     apiId: api.physicalId,
     stages,
     routes,
-    selectionPath: (apiDeclaration?.properties.RouteSelectionExpression ?? '')
-      .replace(/^\$\{?request\.body\.|\}$/g, '')
-      .split('.'),
+    selectionPath: RouteSelectionExpression.replace(/^\$\{?request\.body\.|\}$/g, '').split('.'),
   };
 }
 

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { AssetManifestArtifact, CloudAssembly } from 'aws-cdk-lib/cx-api';
-import { resolve, type Scope, TemplateError } from './intrinsics.ts';
+import { resolve, type Scope } from './intrinsics.ts';
 import type { Declaration, Identities, Identity, Place, Resource } from './resource.ts';
+import { TemplateError } from './template-error.ts';
 
 /** The account that the local environment plays. */
 export const localAccount = '000000000000';
@@ -11,10 +12,16 @@ const withoutEffect = new Set(['AWS::CDK::Metadata']);
 
 interface Template {
   readonly Resources?: Readonly<
-    Record<string, { readonly Type: string; readonly Properties?: Record<string, unknown> }>
+    Record<
+      string,
+      { readonly Type: string; readonly Condition?: string; readonly Properties?: Record<string, unknown> }
+    >
   >;
   readonly Outputs?: Readonly<
-    Record<string, { readonly Value: unknown; readonly Export?: { readonly Name: unknown } }>
+    Record<
+      string,
+      { readonly Value: unknown; readonly Condition?: string; readonly Export?: { readonly Name: unknown } }
+    >
   >;
 }
 
@@ -31,7 +38,8 @@ export interface Deployment {
 /**
  * Reads a cloud assembly as `cdk synth` wrote it.
  * @param identities of every resource type that can be run here
- * @throws TemplateError that names every resource whose type cannot be run, or an intrinsic function that is not known
+ * @throws TemplateError that names every resource whose type or condition cannot be run, or an intrinsic function that is
+ * not known
  */
 export function readAssembly(directory: string, identities: Identities): Deployment {
   const assembly = new CloudAssembly(directory);
@@ -44,12 +52,16 @@ export function readAssembly(directory: string, identities: Identities): Deploym
   if (!first) throw new TemplateError(`${directory} holds no stack`);
   const place: Place = { partition: 'aws', account: localAccount, region: first.region };
 
-  const unknown = stacks.flatMap(({ name, template }) =>
-    Object.entries(template.Resources ?? {})
-      .filter(([, { Type }]) => !(Type in identities) && !withoutEffect.has(Type))
-      .map(([logicalId, { Type }]) => `${name}.${logicalId} is of type ${Type}`),
-  );
-  if (unknown.length > 0) throw new TemplateError(`cannot be run on this machine: ${unknown.join('; ')}`);
+  const impossible = stacks.flatMap(({ name, template }) => {
+    const resources = Object.entries(template.Resources ?? {}).filter(([, { Type }]) => !withoutEffect.has(Type));
+    const unknown = resources.filter(([, { Type }]) => !Object.hasOwn(identities, Type));
+    const conditional = [...resources, ...Object.entries(template.Outputs ?? {})].filter(([, each]) => each.Condition);
+    return [
+      ...unknown.map(([logicalId, { Type }]) => `${name}.${logicalId} is of type ${Type}`),
+      ...conditional.map(([logicalId, { Condition }]) => `${name}.${logicalId} has the condition ${Condition}`),
+    ];
+  });
+  if (impossible.length > 0) throw new TemplateError(`cannot be run on this machine: ${impossible.join('; ')}`);
 
   const scopes = new Map<string, Scope>();
   const exported = (exportName: string): unknown => {

@@ -1,12 +1,5 @@
 import type { Identity, Place } from './resource.ts';
-
-/** A template that cannot be run here; the message says where and why. */
-export class TemplateError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'TemplateError';
-  }
-}
+import { TemplateError } from './template-error.ts';
 
 /** What the intrinsic functions of one stack's template can refer to. */
 export interface Scope {
@@ -50,6 +43,14 @@ function getAtt(argument: unknown, scope: Scope): string {
   return value;
 }
 
+/** The two arguments of a function that takes a list of two. */
+function pair(argument: unknown, name: string, scope: Scope): readonly [first: unknown, second: unknown] {
+  if (Array.isArray(argument) && argument.length === 2) return [resolve(argument[0], scope), argument[1]];
+  throw new TemplateError(
+    `${name} in ${scope.stack} is given ${JSON.stringify(argument)}, two arguments were expected`,
+  );
+}
+
 function list(value: unknown, name: string, scope: Scope): unknown[] {
   const resolved = resolve(value, scope);
   if (Array.isArray(resolved)) return resolved;
@@ -61,7 +62,7 @@ function sub(argument: unknown, scope: Scope): string {
   const variables = resolve(given, scope) as Record<string, unknown>;
   return String(template).replace(/\$\{(!?)([^}]+)\}/g, (_, literal: string, name: string) => {
     if (literal) return `\${${name}}`;
-    if (name in variables) return String(variables[name]);
+    if (Object.hasOwn(variables, name)) return String(variables[name]);
     return String(name.includes('.') ? getAtt(name, scope) : ref(name, scope));
   });
 }
@@ -73,16 +74,18 @@ const intrinsics: Readonly<Record<string, Intrinsic>> = {
   'Fn::GetAtt': getAtt,
   'Fn::Sub': sub,
   'Fn::Join': (argument, scope) => {
-    const [separator, parts] = argument as [string, unknown];
-    return list(parts, 'Fn::Join', scope).join(separator);
+    const [separator, parts] = pair(argument, 'Fn::Join', scope);
+    return list(parts, 'Fn::Join', scope).join(String(separator));
   },
   'Fn::Select': (argument, scope) => {
-    const [index, values] = argument as [unknown, unknown];
-    return list(values, 'Fn::Select', scope)[Number(resolve(index, scope))];
+    const [index, values] = pair(argument, 'Fn::Select', scope);
+    const value = list(values, 'Fn::Select', scope)[Number(index)];
+    if (value === undefined) throw new TemplateError(`Fn::Select in ${scope.stack}: the list has no item ${index}`);
+    return value;
   },
   'Fn::Split': (argument, scope) => {
-    const [separator, text] = argument as [string, unknown];
-    return String(resolve(text, scope)).split(separator);
+    const [separator, text] = pair(argument, 'Fn::Split', scope);
+    return String(resolve(text, scope)).split(String(separator));
   },
   'Fn::ImportValue': (argument, scope) => scope.exported(String(resolve(argument, scope))),
 };

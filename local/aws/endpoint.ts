@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Authenticate } from '../iam/credentials.ts';
+import { createServerClose } from '../server-close.ts';
 import { AwsError, type AwsReply, type AwsService, type Log } from './service.ts';
 
 export interface AwsEndpointOptions {
@@ -106,17 +107,16 @@ export async function startAwsEndpoint(options: AwsEndpointOptions): Promise<Aws
       response.destroy();
     });
   });
+  const closeServer = createServerClose(server);
   server.listen(options.port, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
     port,
-    close: () =>
-      new Promise((resolve, reject) => {
-        closing = true;
-        server.close(error => (error ? reject(error) : resolve()));
-        server.closeIdleConnections();
-      }),
+    close() {
+      closing = true;
+      return closeServer();
+    },
   };
 }

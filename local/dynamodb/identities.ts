@@ -1,5 +1,5 @@
+import { generatedName } from '../assembly/generated-name.ts';
 import type { Declaration, Identities, Identity, Place } from '../assembly/resource.ts';
-import { generatedName } from '../sqs/generated-name.ts';
 
 const maxNameLength = 255;
 

@@ -1,5 +1,5 @@
 import type { Log } from '../aws/service.ts';
-import type { Clock } from '../sqs/clock.ts';
+import type { Clock } from '../clock.ts';
 import type { Dynalite, Json } from './dynalite.ts';
 
 export interface ReplicationOptions {

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Place, Resource } from '../assembly/resource.ts';
+import { declarationError } from '../assembly/resource-properties.ts';
 import {
   type Authorization,
   type AwsCall,
@@ -10,7 +11,7 @@ import {
   type Log,
   type Principal,
 } from '../aws/service.ts';
-import { type Clock, systemClock } from '../sqs/clock.ts';
+import { type Clock, systemClock } from '../clock.ts';
 import { Dynalite, type DynaliteOperation, type Json } from './dynalite.ts';
 import { Replication } from './replication.ts';
 import { parseBody, tablesOf, withTableNames, writtenKeys } from './requests.ts';
@@ -64,7 +65,7 @@ const hourMs = 3_600_000;
 /**
  * Starts the tables of the template with the items of the last run. Not run: transactions, streams, PartiQL, backups,
  * throughput of a partition (1,000 write and 3,000 read units per second) and of a table.
- * @throws Error that names stack, logical id and property where the template declares what cannot be run, or a table
+ * @throws TemplateError that names stack, logical id and property where the template declares what cannot be run, or a table
  * is laid out otherwise than in the state directory.
  */
 export async function startDynamoDb(options: DynamoDbOptions): Promise<DynamoDb> {
@@ -114,7 +115,9 @@ async function describe(copy: Dynalite, name: string): Promise<Json | undefined>
 }
 
 async function create(copy: Dynalite, table: TableDefinition): Promise<void> {
-  await copy.run('CreateTable', table.schema);
+  await copy.run('CreateTable', table.schema).catch(error => {
+    throw error instanceof AwsError ? declarationError(table.resource, error.message) : error;
+  });
   // dynalite makes a table ACTIVE in a timer of its own.
   while ((await describe(copy, table.name))?.TableStatus !== 'ACTIVE') await new Promise(setImmediate);
 }

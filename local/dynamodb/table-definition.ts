@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Place, Resource } from '../assembly/resource.ts';
-import { propertyError, readProperties } from '../sqs/resource-properties.ts';
+import { propertyError, readProperties } from '../assembly/resource-properties.ts';
 
 const keySchema = z
   .array(z.strictObject({ AttributeName: z.string(), KeyType: z.enum(['HASH', 'RANGE']) }))
@@ -76,7 +76,7 @@ const isTable = ({ type }: Resource): boolean =>
 
 /**
  * The tables of a template.
- * @throws Error that names stack, logical id and the property that is wrong or cannot be run.
+ * @throws TemplateError that names stack, logical id and the property that is wrong or cannot be run.
  */
 export function readTables(resources: readonly Resource[], place: Place): TableDefinition[] {
   return resources.filter(isTable).map(resource => readTable(resource, place));
@@ -89,6 +89,11 @@ function readTable(resource: Resource, place: Place): TableDefinition {
       : readProperties(resource, tableProperties);
   const { KeySchema, AttributeDefinitions, BillingMode, GlobalSecondaryIndexes, LocalSecondaryIndexes } = properties;
   const ttl = properties.TimeToLiveSpecification;
+  const schemas = [properties, ...(GlobalSecondaryIndexes ?? []), ...(LocalSecondaryIndexes ?? [])];
+  const keys = new Set(schemas.flatMap(schema => schema.KeySchema.map(({ AttributeName }) => AttributeName)));
+  const unused = AttributeDefinitions.find(({ AttributeName }) => !keys.has(AttributeName));
+  if (unused)
+    throw propertyError(resource, 'AttributeDefinitions', `${unused.AttributeName} is in no key: DynamoDB refuses it`);
   return {
     resource,
     name: resource.physicalId,
@@ -141,7 +146,7 @@ function layout(table: unknown): Record<string, string> {
   };
 }
 
-/** @throws Error if the table that the state directory holds is laid out otherwise than the template declares. */
+/** @throws TemplateError if the table that the state directory holds is laid out otherwise than the template declares. */
 export function checkLayout(definition: TableDefinition, description: unknown): void {
   const declared = layout(definition.schema);
   const stored = layout(description);

@@ -1,5 +1,5 @@
 import { AwsError, type Log } from '../aws/service.ts';
-import type { Clock } from '../sqs/clock.ts';
+import type { Clock } from '../clock.ts';
 import type { Json } from './dynalite.ts';
 import type { TableDefinition } from './table-definition.ts';
 

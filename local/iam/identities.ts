@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { generatedName } from '../assembly/generated-name.ts';
 import type { Declaration, Identities, Identity, Place } from '../assembly/resource.ts';
 
 /** IAM quotas ("IAM and AWS STS quotas"): role names have up to 64 characters, policy names up to 128. */
@@ -9,15 +10,9 @@ function digest({ stack, logicalId }: Declaration): string {
   return createHash('sha256').update(`${stack}/${logicalId}`).digest('hex').toUpperCase();
 }
 
-/** CloudFormation names a resource after its stack and logical id, with a suffix that makes it unique. */
-function generatedName(declaration: Declaration, maxLength: number): string {
-  const suffix = digest(declaration).slice(0, 12);
-  return `${`${declaration.stack}-${declaration.logicalId}`.slice(0, maxLength - suffix.length - 1)}-${suffix}`;
-}
-
 function nameOf(declaration: Declaration, property: string, maxLength: number): string {
   const name = declaration.property(property);
-  return typeof name === 'string' ? name : generatedName(declaration, maxLength);
+  return typeof name === 'string' ? name : generatedName(declaration.stack, declaration.logicalId, maxLength);
 }
 
 function pathOf(declaration: Declaration): string {
@@ -37,7 +32,7 @@ function role(declaration: Declaration, { partition, account }: Place): Identity
 }
 
 function inlinePolicy(declaration: Declaration): Identity {
-  const id = generatedName(declaration, maxPolicyNameLength);
+  const id = generatedName(declaration.stack, declaration.logicalId, maxPolicyNameLength);
   return { physicalId: id, attributes: { Id: id } };
 }
 

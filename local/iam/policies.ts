@@ -5,6 +5,7 @@ import {
   runUnsafeSimulation,
 } from '@cloud-copilot/iam-simulate';
 import type { Place, Resource } from '../assembly/resource.ts';
+import { declarationError, declared } from '../assembly/resource-properties.ts';
 import {
   type Authorization,
   type AuthorizationRequest,
@@ -12,7 +13,7 @@ import {
   type PolicyDocument,
   type Principal,
 } from '../aws/service.ts';
-import { declared } from './declarations.ts';
+import { managedPolicyProperties, policyProperties, roleProperties } from './declarations.ts';
 import { awsManagedPolicies } from './managed-policies.ts';
 
 interface NamedPolicy {
@@ -34,8 +35,9 @@ const maxCachedDecisions = 100_000;
 function managedPolicyOf(arn: string, fromTemplate: ReadonlyMap<string, PolicyDocument>, user: Resource): NamedPolicy {
   const policy = fromTemplate.get(arn) ?? awsManagedPolicies[/^arn:aws:iam::aws:policy\/(.+)$/.exec(arn)?.[1] ?? ''];
   if (policy === undefined) {
-    throw new Error(
-      `${user.stack}/${user.logicalId}: the content of managed policy ${arn} is not known here. ` +
+    throw declarationError(
+      user,
+      `the content of managed policy ${arn} is not known here. ` +
         `Known AWS managed policies: ${Object.keys(awsManagedPolicies).join(', ')}`,
     );
   }
@@ -48,15 +50,15 @@ function policiesByRole(resources: readonly Resource[]): ReadonlyMap<string, Rol
   const attach = (roles: readonly string[], policy: NamedPolicy) => {
     for (const role of roles) attached.set(role, [...(attached.get(role) ?? []), policy]);
   };
-  for (const { resource, properties } of declared(resources, 'AWS::IAM::ManagedPolicy')) {
+  for (const { resource, properties } of declared(resources, 'AWS::IAM::ManagedPolicy', managedPolicyProperties)) {
     fromTemplate.set(resource.physicalId, properties.PolicyDocument);
     attach(properties.Roles, { name: resource.physicalId, policy: properties.PolicyDocument });
   }
-  for (const { properties } of declared(resources, 'AWS::IAM::Policy')) {
+  for (const { properties } of declared(resources, 'AWS::IAM::Policy', policyProperties)) {
     attach(properties.Roles, { name: properties.PolicyName, policy: properties.PolicyDocument });
   }
   return new Map(
-    declared(resources, 'AWS::IAM::Role').map(({ resource, properties }): [string, RolePolicies] => {
+    declared(resources, 'AWS::IAM::Role', roleProperties).map(({ resource, properties }): [string, RolePolicies] => {
       const managed = properties.ManagedPolicyArns.map(arn => managedPolicyOf(arn, fromTemplate, resource));
       const inline = properties.Policies.map(({ PolicyName, PolicyDocument }) => ({
         name: PolicyName,
@@ -120,7 +122,7 @@ function contextOf({ principal, context }: AuthorizationRequest): Record<string,
  * Evaluates the identity policies of a synthesized template and the resource policies of each request as IAM does.
  * A service principal is allowed only by a resource policy, with `aws:SourceArn` and `aws:SourceAccount` in the
  * context. A `user` has AdministratorAccess, a role that the template does not declare has no policies.
- * @throws Error at once where a role has a managed policy whose content is not known.
+ * @throws TemplateError at once where a role has a managed policy whose content is not known.
  */
 export function createAuthorization({
   resources,

@@ -1,11 +1,9 @@
 import { z } from 'zod';
-import { TemplateError } from '../assembly/intrinsics.ts';
-import type { Resource } from '../assembly/resource.ts';
 
 const tags = z.array(z.object({ Key: z.string(), Value: z.string() })).optional();
 
 /** What is honoured of `AWS::Lambda::Function`; a property that is not listed here is refused rather than ignored. */
-const functionSchema = z.strictObject({
+export const functionProperties = z.strictObject({
   FunctionName: z.string().optional(),
   Code: z.strictObject({ S3Bucket: z.string(), S3Key: z.string() }),
   Handler: z.string().regex(/^[\w./-]+\.\w+$/),
@@ -14,7 +12,15 @@ const functionSchema = z.strictObject({
   Timeout: z.number().int().min(1).max(900).default(3),
   MemorySize: z.number().int().min(128).max(10_240).default(128),
   ReservedConcurrentExecutions: z.number().int().min(0).optional(),
-  Environment: z.strictObject({ Variables: z.record(z.string(), z.string()).default({}) }).optional(),
+  Environment: z
+    .strictObject({
+      // "Lambda quotas": 4 KB for all environment variables of a function.
+      Variables: z
+        .record(z.string(), z.string())
+        .refine(variables => Buffer.byteLength(JSON.stringify(variables)) <= 4096, 'more than 4 KB')
+        .default({}),
+    })
+    .optional(),
   // Without effect here: every architecture runs the same bundle, and logs go to files.
   Architectures: z.array(z.enum(['arm64', 'x86_64'])).optional(),
   Description: z.string().max(256).optional(),
@@ -22,7 +28,7 @@ const functionSchema = z.strictObject({
   Tags: tags,
 });
 
-const permissionSchema = z.strictObject({
+export const permissionProperties = z.strictObject({
   Action: z.string(),
   FunctionName: z.string(),
   Principal: z.string(),
@@ -30,21 +36,9 @@ const permissionSchema = z.strictObject({
   SourceAccount: z.string().optional(),
 });
 
-const invokeConfigSchema = z.strictObject({
+export const invokeConfigProperties = z.strictObject({
   FunctionName: z.string(),
-  Qualifier: z.string(),
+  Qualifier: z.literal('$LATEST', 'only $LATEST is run'),
   MaximumEventAgeInSeconds: z.number().int().min(60).max(21_600).default(21_600),
   MaximumRetryAttempts: z.number().int().min(0).max(2).default(2),
 });
-
-function read<Schema extends z.ZodType>(schema: Schema, resource: Resource): z.infer<Schema> {
-  const result = schema.safeParse(resource.properties);
-  if (result.success) return result.data;
-  throw new TemplateError(
-    `${resource.stack}.${resource.logicalId} (${resource.type}): ${z.prettifyError(result.error)}`,
-  );
-}
-
-export const readFunction = (resource: Resource) => read(functionSchema, resource);
-export const readPermission = (resource: Resource) => read(permissionSchema, resource);
-export const readInvokeConfig = (resource: Resource) => read(invokeConfigSchema, resource);

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Declaration, Identities, Resource } from '../assembly/resource.ts';
+import { type Declared, declared, propertyError } from '../assembly/resource-properties.ts';
 import { AwsError, type FunctionInvoker, type InvocationResult, type Log } from '../aws/service.ts';
-import { type Clock, systemClock } from '../sqs/clock.ts';
+import { type Clock, systemClock } from '../clock.ts';
 import type { Queue, ReceivedMessage } from '../sqs/queue.ts';
-import { propertyError, readProperties } from '../sqs/resource-properties.ts';
 import type { Sqs } from '../sqs/service.ts';
 
 export interface EventSourceMappingOptions {
@@ -28,7 +28,7 @@ export interface EventSourceMappings {
 }
 
 // Limits: "Lambda parameters for Amazon SQS event source mappings" and "CreateEventSourceMapping".
-const properties = z.strictObject({
+const mappingProperties = z.strictObject({
   EventSourceArn: z.string(),
   FunctionName: z.string(),
   BatchSize: z.coerce
@@ -75,12 +75,12 @@ export const identities: Identities = {
 
 /**
  * Starts polling for every enabled mapping of the template.
- * @throws Error that names stack, logical id and property where AWS would refuse the mapping: a property that cannot
+ * @throws TemplateError that names stack, logical id and property where AWS would refuse the mapping: a property that cannot
  * be run, a queue whose visibility timeout is shorter than the function's, a role that may not read the queue.
  */
 export async function startEventSourceMappings(options: EventSourceMappingOptions): Promise<EventSourceMappings> {
-  const declared = options.resources.filter(({ type }) => type === 'AWS::Lambda::EventSourceMapping');
-  const mappings = await Promise.all(declared.map(resource => readMapping(resource, options)));
+  const declarations = declared(options.resources, 'AWS::Lambda::EventSourceMapping', mappingProperties);
+  const mappings = await Promise.all(declarations.map(declaration => readMapping(declaration, options)));
   const running = mappings.filter(({ enabled }) => enabled).map(mapping => new SqsPoller(mapping, options));
   for (const poller of running) poller.start();
   return {
@@ -100,19 +100,21 @@ interface Mapping {
   readonly reportsItemFailures: boolean;
 }
 
-async function readMapping(resource: Resource, options: EventSourceMappingOptions): Promise<Mapping> {
+async function readMapping(
+  { resource, properties: read }: Declared<z.output<typeof mappingProperties>>,
+  options: EventSourceMappingOptions,
+): Promise<Mapping> {
   const { sqs, roleOf, functionTimeoutSeconds } = options;
-  const read = readProperties(resource, properties);
   const [, partition, service, region, account] = read.EventSourceArn.split(':');
   if (service !== 'sqs')
     throw propertyError(resource, 'EventSourceArn', `only queues are run as a source, not ${read.EventSourceArn}`);
-  const queue = sqs.queue(read.EventSourceArn);
+  const queue = found(resource, 'EventSourceArn', () => sqs.queue(read.EventSourceArn));
   if (queue.settings.fifo && resource.properties.MaximumBatchingWindowInSeconds !== undefined)
     throw propertyError(resource, 'MaximumBatchingWindowInSeconds', 'is not supported for FIFO queues');
   const functionArn = read.FunctionName.startsWith('arn:')
     ? read.FunctionName
     : `arn:${partition}:lambda:${region}:${account}:function:${read.FunctionName}`;
-  const timeout = functionTimeoutSeconds(functionArn);
+  const timeout = found(resource, 'FunctionName', () => functionTimeoutSeconds(functionArn));
   const visibility = queue.settings.visibilityTimeoutSeconds;
   if (visibility < timeout)
     throw propertyError(
@@ -138,6 +140,16 @@ async function readMapping(resource: Resource, options: EventSourceMappingOption
     maximumConcurrency: read.ScalingConfig.MaximumConcurrency,
     reportsItemFailures: read.FunctionResponseTypes.includes('ReportBatchItemFailures'),
   };
+}
+
+/** What a property refers to. @throws TemplateError that names the property where it is not found */
+function found<Target>(resource: Resource, property: string, find: () => Target): Target {
+  try {
+    return find();
+  } catch (error) {
+    if (error instanceof AwsError) throw propertyError(resource, property, error.message);
+    throw error;
+  }
 }
 
 /** The pollers of one mapping: receives one batch after the other, and invokes for several at a time. */

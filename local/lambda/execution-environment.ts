@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import type { FunctionLog, Output } from './function-log.ts';
 
 export interface SandboxData {
   /** The bundle. */
@@ -15,101 +16,155 @@ export interface Invocation {
   readonly context: Readonly<Record<string, string | number>>;
 }
 
-export type Outcome =
-  | { readonly ok: true; readonly payload: string }
-  | { readonly ok: false; readonly errorType: string; readonly errorMessage: string };
+export interface Failure {
+  readonly errorType: string;
+  readonly errorMessage: string;
+  readonly stack?: string;
+}
+
+/** What the sandbox tells. */
+export type Report =
+  | { readonly kind: 'initialized' }
+  | { readonly kind: 'output'; readonly stream: 'stdout' | 'stderr'; readonly text: string }
+  | { readonly kind: 'answered'; readonly payload: string }
+  | ({ readonly kind: 'failed' } & Failure);
+
+export type Outcome = { readonly ok: true; readonly payload: string } | ({ readonly ok: false } & Failure);
 
 export interface ExecutionEnvironmentOptions extends SandboxData {
   /** Read when the environment starts. */
   readonly variables: () => Readonly<Record<string, string>>;
   readonly memoryMegabytes: number;
   readonly timeoutSeconds: number;
-  readonly onLog: (chunk: Buffer) => void;
+  readonly log: Pick<FunctionLog, 'output' | 'write'>;
 }
 
-/** Lambda's initialization phase has 10 s ("Understanding the Lambda execution environment lifecycle"). */
-const initializationSeconds = 10;
+/**
+ * The initialization phase has 10 s; longer than that is charged to the function's timeout ("Understanding the Lambda
+ * execution environment lifecycle").
+ */
+const initializationMs = 10_000;
 
 /** One execution environment of a function: a worker thread that handles one invocation at a time. */
 export class ExecutionEnvironment {
-  private readonly worker: Worker;
-  private readonly timeoutSeconds: number;
-  private settle: ((outcome: Outcome) => void) | undefined;
-  private warm = false;
-  private reason: Outcome | undefined;
+  /** Resolves when its thread has ended. */
+  readonly exited: Promise<void>;
+  readonly #worker: Worker;
+  readonly #options: ExecutionEnvironmentOptions;
+  readonly #outputs: Readonly<Record<'stdout' | 'stderr', Output>>;
+  #initialized = false;
+  #whenInitialized = () => {};
+  #settle: ((outcome: Outcome) => void) | undefined;
+  /** Why it takes no more invocations. */
+  #end: Failure | undefined;
 
-  constructor({ variables, memoryMegabytes, timeoutSeconds, onLog, ...data }: ExecutionEnvironmentOptions) {
-    this.timeoutSeconds = timeoutSeconds;
-    this.worker = new Worker(join(import.meta.dirname, 'sandbox.ts'), {
-      workerData: data,
+  constructor(options: ExecutionEnvironmentOptions) {
+    const { path, exportName, variables, memoryMegabytes, log } = options;
+    this.#options = options;
+    this.#worker = new Worker(join(import.meta.dirname, 'sandbox.ts'), {
+      workerData: { path, exportName } satisfies SandboxData,
       env: { ...variables() },
       resourceLimits: { maxOldGenerationSizeMb: memoryMegabytes },
       execArgv: ['--enable-source-maps'],
       stdout: true,
       stderr: true,
     });
-    this.worker.stdout.on('data', onLog);
-    this.worker.stderr.on('data', onLog);
-    this.worker.on('message', (outcome: Outcome) => {
-      this.warm = true;
-      this.finish(outcome);
-    });
-    this.worker.on('error', (error: Error) => {
-      const code = (error as NodeJS.ErrnoException).code;
-      const outOfMemory = code === 'ERR_WORKER_OUT_OF_MEMORY';
-      this.end({
-        ok: false,
-        errorType: outOfMemory ? 'Runtime.OutOfMemory' : 'Runtime.ExitError',
-        errorMessage: outOfMemory ? `the function used more than its ${memoryMegabytes} MB` : error.message,
-      });
-    });
-    this.worker.on('exit', code => {
-      this.end({
-        ok: false,
-        errorType: 'Runtime.ExitError',
-        errorMessage: `the function's process ended with ${code}`,
+    this.#outputs = { stdout: log.output('info'), stderr: log.output('warn') };
+    this.#worker.on('message', (report: Report) => this.#hear(report));
+    this.#worker.on('error', (error: NodeJS.ErrnoException) => this.#fail(this.#failureOf(error)));
+    this.exited = new Promise(resolve => {
+      this.#worker.on('exit', code => {
+        const how = code === 0 ? 'without providing a reason' : `with error: exit status ${code}`;
+        for (const output of Object.values(this.#outputs)) output.end();
+        this.#fail({ errorType: 'Runtime.ExitError', errorMessage: `Runtime exited ${how}` });
+        resolve();
       });
     });
   }
 
   /** Whether it can take another invocation once it is free. */
   get alive(): boolean {
-    return this.reason === undefined;
+    return this.#end === undefined;
   }
 
   /** Never rejects: what goes wrong is the outcome. */
   invoke(invocation: Omit<Invocation, 'deadline'>): Promise<Outcome> {
-    if (this.reason) return Promise.resolve(this.reason);
-    const seconds = this.timeoutSeconds + (this.warm ? 0 : initializationSeconds);
+    if (this.#end) return Promise.resolve({ ok: false, ...this.#end });
+    const timeoutMs = this.#options.timeoutSeconds * 1000;
     return new Promise(resolve => {
-      const timer = setTimeout(() => {
-        const errorMessage = `Task timed out after ${this.timeoutSeconds.toFixed(2)} seconds`;
-        this.end({ ok: false, errorType: 'Sandbox.Timedout', errorMessage });
-        void this.worker.terminate();
-      }, seconds * 1000);
-      this.settle = outcome => {
+      let timer: NodeJS.Timeout | undefined;
+      let deadline: number | undefined;
+      const charge = (): number => {
+        timer = setTimeout(() => this.#expire(), timeoutMs);
+        deadline = Date.now() + timeoutMs;
+        return deadline;
+      };
+      const run = () => {
+        if (deadline === undefined) clearTimeout(timer);
+        this.#worker.postMessage({ ...invocation, deadline: deadline ?? charge() } satisfies Invocation);
+      };
+      this.#settle = outcome => {
         clearTimeout(timer);
         resolve(outcome);
       };
-      this.worker.postMessage({
-        ...invocation,
-        deadline: Date.now() + this.timeoutSeconds * 1000,
-      } satisfies Invocation);
+      if (this.#initialized) run();
+      else {
+        this.#whenInitialized = run;
+        timer = setTimeout(charge, initializationMs);
+      }
     });
   }
 
+  /** Ends it; an invocation under way fails. */
   async terminate(): Promise<void> {
-    await this.worker.terminate();
+    this.#end ??= { errorType: 'Runtime.ExitError', errorMessage: 'the local environment was closed' };
+    this.#finish({ ok: false, ...this.#end });
+    await this.#worker.terminate();
   }
 
-  private end(reason: Outcome): void {
-    this.reason ??= reason;
-    this.finish(this.reason);
+  #hear(report: Report): void {
+    if (report.kind === 'output') {
+      this.#outputs[report.stream].write(report.text);
+    } else if (report.kind === 'initialized') {
+      this.#initialized = true;
+      if (this.alive) this.#whenInitialized();
+    } else if (report.kind === 'answered') {
+      this.#finish({ ok: true, payload: report.payload });
+    } else {
+      const { kind: _, ...failure } = report;
+      this.#options.log.write('ERROR', 'Invoke Error', failure);
+      this.#finish({ ok: false, ...failure });
+    }
   }
 
-  private finish(outcome: Outcome): void {
-    const settle = this.settle;
-    this.settle = undefined;
+  #expire(): void {
+    const errorMessage = `Task timed out after ${this.#options.timeoutSeconds.toFixed(2)} seconds`;
+    this.#fail({ errorType: 'Sandbox.Timedout', errorMessage });
+    void this.#worker.terminate();
+  }
+
+  /** What ended the thread, in the terms of the runtime. */
+  #failureOf({ code, name, message, stack }: NodeJS.ErrnoException): Failure {
+    if (code === 'ERR_WORKER_OUT_OF_MEMORY') {
+      const errorMessage = `the function used more than its ${this.#options.memoryMegabytes} MB`;
+      return { errorType: 'Runtime.OutOfMemory', errorMessage };
+    }
+    let errorType = name;
+    if (!this.#initialized && code === 'MODULE_NOT_FOUND') errorType = 'Runtime.ImportModuleError';
+    if (!this.#initialized && name === 'SyntaxError') errorType = 'Runtime.UserCodeSyntaxError';
+    return { errorType, errorMessage: message, ...(stack === undefined ? {} : { stack }) };
+  }
+
+  #fail(failure: Failure): void {
+    if (this.#end) return;
+    this.#end = failure;
+    this.#options.log.write('ERROR', failure.errorMessage, failure);
+    this.#finish({ ok: false, ...failure });
+  }
+
+  #finish(outcome: Outcome): void {
+    const settle = this.#settle;
+    this.#settle = undefined;
     settle?.(outcome);
   }
 }

@@ -1,14 +1,8 @@
-import { createHash } from 'node:crypto';
+import { generatedName } from '../assembly/generated-name.ts';
 import type { Declaration, Identities, Place } from '../assembly/resource.ts';
 
-/** A generated name: the stack and the logical id, with a hash in place of the end where they are longer than 64. */
-function functionName({ stack, logicalId, property }: Declaration): string {
-  const given = property('FunctionName');
-  if (typeof given === 'string') return given;
-  const name = `${stack}-${logicalId}`;
-  if (name.length <= 64) return name;
-  return `${name.slice(0, 55)}-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`;
-}
+const functionName = ({ stack, logicalId, property }: Declaration): string =>
+  String(property('FunctionName') ?? generatedName(stack, logicalId, 64));
 
 const byLogicalId = ({ logicalId }: Declaration) => ({ physicalId: logicalId, attributes: {} });
 

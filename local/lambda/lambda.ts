@@ -1,17 +1,13 @@
-import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { TemplateError } from '../assembly/intrinsics.ts';
 import type { Place, Resource } from '../assembly/resource.ts';
-import {
-  type Authorization,
-  AwsError,
-  type FunctionInvoker,
-  type InvocationResult,
-  type Log,
-  type PolicyDocument,
-  type Principal,
-} from '../aws/service.ts';
-import { readFunction, readInvokeConfig, readPermission } from './declarations.ts';
+import { declared, propertyError } from '../assembly/resource-properties.ts';
+import { type Authorization, AwsError, type FunctionInvoker, type Log, type Principal } from '../aws/service.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import { AsynchronousInvocations, type EventInvokeConfig } from './asynchronous-invocations.ts';
+import { functionProperties, invokeConfigProperties } from './declarations.ts';
+import { FunctionLog } from './function-log.ts';
+import { type FunctionReference, readFunctionPolicies } from './function-policies.ts';
 import { functionArn } from './identities.ts';
 import { LocalFunction } from './local-function.ts';
 
@@ -30,174 +26,162 @@ export interface LambdaOptions {
   /** Environments of one function at once; AWS has as many as there are invocations. */
   readonly maxEnvironments: number;
   readonly log: Log;
+  /** For the retries of asynchronous invocations; timeouts are real. */
+  readonly clock?: Clock;
 }
 
 export interface Lambda extends FunctionInvoker {
-  /** Invokes without waiting for the answer, with Lambda's retries for asynchronous invocations. */
+  /**
+   * Invokes without waiting for the answer, with Lambda's retries for asynchronous invocations.
+   * @throws AwsError as `invoke` where the event is not accepted; `RequestTooLargeException` over 1 MB
+   */
   invokeAsync(functionArn: string, event: unknown, caller: Principal): Promise<void>;
-  /** @throws TemplateError where the template has no such function */
+  /** ARN of the execution role. @throws AwsError `ResourceNotFoundException` */
   roleOf(functionArn: string): string;
+  /** @throws AwsError `ResourceNotFoundException` */
   timeoutSeconds(functionArn: string): number;
+  /**
+   * Waits for the invocations under way, and those that they cause, as long as their timeouts let them run; then ends
+   * every environment. Events that wait for a retry are given up.
+   */
   close(): Promise<void>;
 }
 
-/** Lambda waits 1 min before the first retry of an asynchronous invocation and 2 min before the second. */
-const retryDelaysMs = [60_000, 120_000];
-
-/** Lines of a function's log that are worth a line in the terminal. */
-const noteworthy = new Set(['WARN', 'ERROR', 'CRITICAL', 'FATAL']);
-
-/** Writes a function's log to its file, and shows warnings and errors. */
-function logSink(name: string, file: WriteStream, log: Log): (chunk: Buffer) => void {
-  let rest = '';
-  return chunk => {
-    file.write(chunk);
-    const lines = (rest + chunk.toString()).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) {
-      const entry = parseLine(line);
-      if (!entry || !noteworthy.has(entry.level)) continue;
-      const { level, message, timestamp: _, service: __, ...fields } = entry;
-      log(level === 'WARN' ? 'warn' : 'error', name, message, fields);
-    }
-  };
+interface DeployedFunction {
+  readonly local: LocalFunction;
+  readonly log: FunctionLog;
+  readonly role: string;
+  readonly timeoutSeconds: number;
 }
 
-function parseLine(line: string): { level: string; message: string; [field: string]: unknown } | undefined {
-  if (!line.startsWith('{')) return line.trim() ? { level: 'ERROR', message: line } : undefined;
-  try {
-    return JSON.parse(line);
-  } catch {
-    return { level: 'ERROR', message: line };
-  }
-}
+/** "Invoke" in the Lambda API reference: 1 MB for an asynchronous invocation. */
+const maxAsynchronousPayloadBytes = 1024 * 1024;
 
-/** Runs the functions of the template from the bundles of the cloud assembly. */
+/**
+ * Runs the functions of the template from the bundles of the cloud assembly.
+ * @throws TemplateError that names stack, logical id and property of what cannot run here
+ */
 export function startLambda(options: LambdaOptions): Lambda {
-  const { resources, place, authorization, log } = options;
+  const { resources, place, authorization, log, clock = systemClock } = options;
+  /** The ARN without `$LATEST`, which is the only version that is run. */
+  const unqualified = (reference: string) =>
+    (reference.startsWith('arn:') ? reference : functionArn(reference, place)).replace(/:\$LATEST$/, '');
+  const declarations = declared(resources, 'AWS::Lambda::Function', functionProperties);
+  const arns = new Set(declarations.map(({ resource }) => functionArn(resource.physicalId, place)));
+  const arnOf: FunctionReference = (resource, reference) => {
+    const arn = unqualified(reference);
+    if (arns.has(arn)) return arn;
+    throw propertyError(resource, 'FunctionName', `${reference} is not a function of the template`);
+  };
+  const policies = readFunctionPolicies(resources, arnOf);
+  const configs = readInvokeConfigs(resources, arnOf);
+
   mkdirSync(options.logDirectory, { recursive: true });
-  const functions = new Map<
-    string,
-    { readonly local: LocalFunction; readonly role: string; readonly timeoutSeconds: number }
-  >();
-  const statements = new Map<string, unknown[]>();
-  const retries = new Map<string, number>();
-  const files: WriteStream[] = [];
-  const timers = new Set<NodeJS.Timeout>();
-  const arnOf = (reference: string) => (reference.startsWith('arn:') ? reference : functionArn(reference, place));
+  const functions = new Map(
+    declarations.map(({ resource, properties }): [string, DeployedFunction] => {
+      const { Code, Handler, Role, Timeout, MemorySize, Environment, ReservedConcurrentExecutions } = properties;
+      const name = resource.physicalId;
+      const arn = functionArn(name, place);
+      const dot = Handler.lastIndexOf('.');
+      const variables = Object.entries(Environment?.Variables ?? {});
+      const functionLog = new FunctionLog(name, join(options.logDirectory, `${name}.log`), log);
+      const definition = {
+        name,
+        arn,
+        path: join(options.asset(Code.S3Key), `${Handler.slice(0, dot)}.js`),
+        exportName: Handler.slice(dot + 1),
+        memoryMegabytes: MemorySize,
+        timeoutSeconds: Timeout,
+        reservedConcurrency: ReservedConcurrentExecutions,
+        variables: () => ({
+          ...Object.fromEntries(variables.map(([key, value]) => [key, options.localAddresses(value)])),
+          ...options.runtimeVariables(Role, name),
+          AWS_LAMBDA_FUNCTION_NAME: name,
+          AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(MemorySize),
+          AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
+        }),
+        log: functionLog,
+      };
+      const local = new LocalFunction(definition, options.maxEnvironments);
+      return [arn, { local, log: functionLog, role: Role, timeoutSeconds: Timeout }];
+    }),
+  );
 
-  for (const resource of resources.filter(({ type }) => type === 'AWS::Lambda::Function')) {
-    const { Code, Handler, Role, Timeout, MemorySize, Environment, ReservedConcurrentExecutions } =
-      readFunction(resource);
-    const name = resource.physicalId;
-    const arn = functionArn(name, place);
-    const [module = '', exportName = ''] = Handler.split('.');
-    const file = createWriteStream(join(options.logDirectory, `${name}.log`), { flags: 'a' });
-    files.push(file);
-    const declared = Object.entries(Environment?.Variables ?? {});
-    const definition = {
-      name,
-      arn,
-      path: join(options.asset(Code.S3Key), `${module}.js`),
-      exportName,
-      memoryMegabytes: MemorySize,
-      timeoutSeconds: Timeout,
-      reservedConcurrency: ReservedConcurrentExecutions,
-      variables: () => ({
-        ...Object.fromEntries(declared.map(([key, value]) => [key, options.localAddresses(value)])),
-        ...options.runtimeVariables(Role, name),
-        AWS_LAMBDA_FUNCTION_NAME: name,
-        AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(MemorySize),
-        AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
-      }),
-      onLog: logSink(name, file, log),
-    };
-    functions.set(arn, {
-      local: new LocalFunction(definition, options.maxEnvironments),
-      role: Role,
-      timeoutSeconds: Timeout,
-    });
-  }
-  for (const resource of resources.filter(({ type }) => type === 'AWS::Lambda::Permission')) {
-    const { Action, FunctionName, Principal, SourceArn, SourceAccount } = readPermission(resource);
-    const arn = arnOf(FunctionName);
-    const condition = {
-      ...(SourceArn !== undefined && { ArnLike: { 'aws:SourceArn': SourceArn } }),
-      ...(SourceAccount !== undefined && { StringEquals: { 'aws:SourceAccount': SourceAccount } }),
-    };
-    const statement = {
-      Sid: resource.logicalId,
-      Effect: 'Allow',
-      Principal: Principal.endsWith('.amazonaws.com') ? { Service: Principal } : { AWS: Principal },
-      Action,
-      Resource: arn,
-      ...(Object.keys(condition).length > 0 && { Condition: condition }),
-    };
-    statements.set(arn, [...(statements.get(arn) ?? []), statement]);
-  }
-  for (const resource of resources.filter(({ type }) => type === 'AWS::Lambda::EventInvokeConfig')) {
-    const { FunctionName, MaximumRetryAttempts } = readInvokeConfig(resource);
-    retries.set(arnOf(FunctionName), MaximumRetryAttempts);
-  }
-
-  const find = (arn: string) => {
-    const found = functions.get(arn);
-    if (!found) throw new TemplateError(`Function not found: ${arn}`);
+  const find = (arn: string): DeployedFunction => {
+    const found = functions.get(unqualified(arn));
+    if (!found) throw new AwsError('ResourceNotFoundException', `Function not found: ${arn}`, 404);
     return found;
   };
   const authorize = async (arn: string, principal: Principal) => {
-    if (!functions.has(arn)) throw new AwsError('ResourceNotFoundException', `Function not found: ${arn}`, 404);
     // Lambda's own event source mappings need the function's role for the queue, and nothing for the function.
     if (principal.kind === 'service' && principal.service === 'lambda.amazonaws.com') return;
-    const policy = statements.get(arn);
-    const resourcePolicy: PolicyDocument | undefined = policy && { Version: '2012-10-17', Statement: policy };
+    const resourcePolicy = policies.get(unqualified(arn));
     await authorization.authorize({
       principal,
       action: 'lambda:InvokeFunction',
-      resource: arn,
+      resource: unqualified(arn),
       ...(resourcePolicy && { resourcePolicy }),
     });
   };
-  const attempt = async (arn: string, event: unknown, attempts: number): Promise<void> => {
-    const result = await find(arn)
-      .local.invoke(event)
-      .catch((error: unknown): InvocationResult => {
-        if (!(error instanceof AwsError)) throw error;
-        return { ok: false, errorType: error.code, errorMessage: error.message };
-      });
-    if (result.ok) return;
-    const left = (retries.get(arn) ?? retryDelaysMs.length) - attempts;
-    const delay = retryDelaysMs[attempts];
-    const { errorType, errorMessage } = result;
-    log('error', 'lambda', 'asynchronous invocation failed', {
-      function: arn,
-      errorType,
-      errorMessage,
-      retriesLeft: left,
-    });
-    if (left <= 0 || delay === undefined) return;
-    const timer = setTimeout(() => {
-      timers.delete(timer);
-      void attempt(arn, event, attempts + 1);
-    }, delay);
-    timers.add(timer);
-  };
+
+  /** Invocations that were accepted, those that wait for an environment included. */
+  const underWay = new Set<Promise<unknown>>();
+  let closed: Promise<void> | undefined;
+  let open = true;
+  function track<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (!open) throw new AwsError('ServiceException', 'the local environment is closed', 503);
+    const tracked = work().finally(() => underWay.delete(tracked));
+    underWay.add(tracked);
+    return tracked;
+  }
+  const events = new AsynchronousInvocations((arn, event) => track(() => find(arn).local.invoke(event)), {
+    clock,
+    log,
+  });
+
+  async function shutDown(): Promise<void> {
+    events.close();
+    // One can cause another: a function that publishes to a topic with a function subscribed.
+    while (underWay.size > 0) await Promise.allSettled(underWay);
+    open = false;
+    await Promise.all([...functions.values()].map(({ local }) => local.close()));
+    await Promise.all([...functions.values()].map(each => each.log.close()));
+  }
 
   return {
     async invoke(arn, event, caller) {
-      await authorize(arn, caller);
-      return find(arn).local.invoke(event);
+      const { local } = find(arn);
+      return track(async () => {
+        await authorize(arn, caller);
+        return local.invoke(event);
+      });
     },
     async invokeAsync(arn, event, caller) {
-      await authorize(arn, caller);
-      void attempt(arn, event, 0);
+      find(arn);
+      if (Buffer.byteLength(JSON.stringify(event) ?? 'null') > maxAsynchronousPayloadBytes) {
+        const message = `the event is larger than ${maxAsynchronousPayloadBytes} bytes`;
+        throw new AwsError('RequestTooLargeException', message, 413);
+      }
+      await track(async () => {
+        await authorize(arn, caller);
+        events.accept(arn, event, configs.get(unqualified(arn)));
+      });
     },
     roleOf: arn => find(arn).role,
     timeoutSeconds: arn => find(arn).timeoutSeconds,
-    async close() {
-      for (const timer of timers) clearTimeout(timer);
-      await Promise.all([...functions.values()].map(({ local }) => local.close()));
-      await Promise.all(files.map(file => new Promise<void>(resolve => file.end(resolve))));
-    },
+    close: () => (closed ??= shutDown()),
   };
+}
+
+function readInvokeConfigs(
+  resources: readonly Resource[],
+  arnOf: FunctionReference,
+): ReadonlyMap<string, EventInvokeConfig> {
+  return new Map(
+    declared(resources, 'AWS::Lambda::EventInvokeConfig', invokeConfigProperties).map(({ resource, properties }) => {
+      const { FunctionName, MaximumRetryAttempts, MaximumEventAgeInSeconds } = properties;
+      const arn = arnOf(resource, FunctionName);
+      return [arn, { maximumRetryAttempts: MaximumRetryAttempts, maximumEventAgeSeconds: MaximumEventAgeInSeconds }];
+    }),
+  );
 }

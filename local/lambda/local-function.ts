@@ -18,31 +18,32 @@ const maxPayloadBytes = 6 * 1024 * 1024;
  * the function's timeout.
  */
 export class LocalFunction {
-  private readonly definition: FunctionDefinition;
-  private readonly maxEnvironments: number;
-  private readonly idle: ExecutionEnvironment[] = [];
-  private readonly all = new Set<ExecutionEnvironment>();
-  private readonly waiting: ((environment: ExecutionEnvironment) => void)[] = [];
-  private running = 0;
+  readonly #definition: FunctionDefinition;
+  readonly #maxEnvironments: number;
+  readonly #idle: ExecutionEnvironment[] = [];
+  /** Those whose thread has not ended. */
+  readonly #all = new Set<ExecutionEnvironment>();
+  readonly #waiting: PromiseWithResolvers<ExecutionEnvironment>[] = [];
+  #running = 0;
 
   constructor(definition: FunctionDefinition, maxEnvironments: number) {
-    this.definition = definition;
-    this.maxEnvironments = maxEnvironments;
+    this.#definition = definition;
+    this.#maxEnvironments = maxEnvironments;
   }
 
   /** @throws AwsError `TooManyRequestsException` beyond the reserved concurrency, `RequestTooLargeException` over 6 MB */
   async invoke(event: unknown): Promise<InvocationResult> {
-    const { name, arn, reservedConcurrency, memoryMegabytes } = this.definition;
+    const { name, arn, reservedConcurrency, memoryMegabytes } = this.#definition;
     const text = JSON.stringify(event) ?? 'null';
     if (Buffer.byteLength(text) > maxPayloadBytes) {
       throw new AwsError('RequestTooLargeException', `the payload is larger than ${maxPayloadBytes} bytes`, 413);
     }
-    if (reservedConcurrency !== undefined && this.running >= reservedConcurrency) {
-      throw new AwsError('TooManyRequestsException', `Rate Exceeded: ${name} runs ${this.running} times`, 429);
+    if (reservedConcurrency !== undefined && this.#running >= reservedConcurrency) {
+      throw new AwsError('TooManyRequestsException', `Rate Exceeded: ${name} runs ${this.#running} times`, 429);
     }
-    this.running += 1;
+    this.#running += 1;
     try {
-      const environment = await this.acquire();
+      const environment = await this.#acquire();
       const outcome = await environment.invoke({
         event: text,
         context: {
@@ -55,43 +56,50 @@ export class LocalFunction {
           logStreamName: 'local',
         },
       });
-      this.release(environment);
+      this.#release(environment);
       return resultOf(outcome);
     } finally {
-      this.running -= 1;
+      this.#running -= 1;
     }
   }
 
+  /** Ends its environments; what runs or waits fails. */
   async close(): Promise<void> {
-    await Promise.all([...this.all].map(environment => environment.terminate()));
+    const closed = new AwsError('ServiceException', `${this.#definition.name} is closed`, 503);
+    for (const { reject } of this.#waiting.splice(0)) reject(closed);
+    await Promise.all([...this.#all].map(environment => environment.terminate()));
   }
 
-  private start(): ExecutionEnvironment {
-    const environment = new ExecutionEnvironment(this.definition);
-    this.all.add(environment);
+  #start(): ExecutionEnvironment {
+    const environment = new ExecutionEnvironment(this.#definition);
+    this.#all.add(environment);
+    void environment.exited.then(() => {
+      this.#all.delete(environment);
+      const next = this.#waiting.shift();
+      if (next) next.resolve(this.#start());
+    });
     return environment;
   }
 
-  private acquire(): ExecutionEnvironment | Promise<ExecutionEnvironment> {
+  #acquire(): ExecutionEnvironment | Promise<ExecutionEnvironment> {
     // The environment used last: its caches are fresh, and the others can rest.
-    const free = this.idle.pop();
-    if (free) return free;
-    if (this.all.size < this.maxEnvironments) return this.start();
-    return new Promise(resolve => {
-      this.waiting.push(resolve);
-    });
+    for (let free = this.#idle.pop(); free; free = this.#idle.pop()) if (free.alive) return free;
+    if (this.#all.size < this.#maxEnvironments) return this.#start();
+    const turn = Promise.withResolvers<ExecutionEnvironment>();
+    this.#waiting.push(turn);
+    return turn.promise;
   }
 
-  private release(environment: ExecutionEnvironment): void {
-    if (!environment.alive) this.all.delete(environment);
-    const next = this.waiting.shift();
-    if (next) next(environment.alive ? environment : this.start());
-    else if (environment.alive) this.idle.push(environment);
+  #release(environment: ExecutionEnvironment): void {
+    if (!environment.alive) return;
+    const next = this.#waiting.shift();
+    if (next) next.resolve(environment);
+    else this.#idle.push(environment);
   }
 }
 
 function resultOf(outcome: Outcome): InvocationResult {
-  if (!outcome.ok) return outcome;
+  if (!outcome.ok) return { ok: false, errorType: outcome.errorType, errorMessage: outcome.errorMessage };
   if (Buffer.byteLength(outcome.payload) > maxPayloadBytes) {
     const errorMessage = `Response payload size exceeded maximum allowed payload size (${maxPayloadBytes} bytes).`;
     return { ok: false, errorType: 'Function.ResponseSizeTooLarge', errorMessage };

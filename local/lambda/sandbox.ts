@@ -1,6 +1,10 @@
-import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
+import { createRequire, registerHooks } from 'node:module';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { types } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Invocation, Outcome, SandboxData } from './execution-environment.ts';
+import type { Invocation, Report, SandboxData } from './execution-environment.ts';
 
 /**
  * Runs inside a worker thread as the process that Lambda starts for a function: loads the bundle once, then handles one
@@ -10,9 +14,38 @@ const { path, exportName } = workerData as SandboxData;
 const port = parentPort;
 if (!port) throw new Error('runs in a worker thread only');
 
+// Through the port rather than the thread's own streams: in order with the reports, and not lost when the thread ends.
+for (const stream of ['stdout', 'stderr'] as const) {
+  process[stream].write = (
+    chunk: Uint8Array | string,
+    encoding?: BufferEncoding | ((error?: Error | null) => void),
+    written?: (error?: Error | null) => void,
+  ): boolean => {
+    const text = typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
+    port.postMessage({ kind: 'output', stream, text } satisfies Report);
+    const callback = typeof encoding === 'function' ? encoding : written;
+    if (callback) process.nextTick(callback);
+    return true;
+  };
+}
+
+// On Lambda nothing lies above the bundle. Here a package.json further up could say that its files are ES modules.
+const root = pathToFileURL(join(dirname(path), '/')).href;
+if (!existsSync(join(dirname(path), 'package.json'))) {
+  registerHooks({
+    load: (url, context, next) =>
+      next(url, url.startsWith(root) && url.endsWith('.js') ? { ...context, format: 'commonjs' } : context),
+  });
+}
+
 type Handler = (event: unknown, context: object) => unknown;
 const handler = (createRequire(import.meta.url)(path) as Record<string, Handler>)[exportName];
-if (typeof handler !== 'function') throw new Error(`the bundle exports no ${exportName}`);
+if (typeof handler !== 'function') {
+  const error = new Error(`${exportName} is undefined or not exported`);
+  error.name = 'Runtime.HandlerNotFound';
+  throw error;
+}
+port.postMessage({ kind: 'initialized' } satisfies Report);
 
 const context = (invocation: Invocation) => ({
   ...invocation.context,
@@ -20,20 +53,28 @@ const context = (invocation: Invocation) => ({
   getRemainingTimeInMillis: () => Math.max(0, invocation.deadline - Date.now()),
 });
 
-async function run(invocation: Invocation): Promise<Outcome> {
+/** As the runtime interface client of Lambda does: what is not JSON does not leave the function. */
+function serialized(result: unknown): string {
   try {
-    // Through JSON, as Lambda does: what is not JSON does not leave the function.
+    return JSON.stringify(result) ?? 'null';
+  } catch {
+    throw new Error('Unable to stringify response body');
+  }
+}
+
+async function run(invocation: Invocation): Promise<Report> {
+  try {
     const result = await handler?.(JSON.parse(invocation.event), context(invocation));
-    return { ok: true, payload: JSON.stringify(result) ?? 'null' };
+    return { kind: 'answered', payload: serialized(result) };
   } catch (thrown) {
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-    console.error(
-      JSON.stringify({ level: 'ERROR', message: 'Invoke Error', errorType: error.name, stack: error.stack }),
-    );
-    return { ok: false, errorType: error.name, errorMessage: error.message };
+    if (!types.isNativeError(thrown)) {
+      return { kind: 'failed', errorType: typeof thrown, errorMessage: String(thrown) };
+    }
+    const { name, message, stack } = thrown;
+    return { kind: 'failed', errorType: name, errorMessage: message, ...(stack === undefined ? {} : { stack }) };
   }
 }
 
 port.on('message', (invocation: Invocation) => {
-  void run(invocation).then(outcome => port.postMessage(outcome));
+  void run(invocation).then(report => port.postMessage(report));
 });

@@ -46,7 +46,7 @@ export interface Sns extends AwsService {
 const maxMessageBytes = 262_144;
 const maxSubjectLength = 100;
 
-/** Starts the topics of the template. @throws Error that names what the template declares and cannot be run. */
+/** Starts the topics of the template. @throws TemplateError that names what the template declares and cannot be run. */
 export async function startSns(options: SnsOptions): Promise<Sns> {
   return new SnsService(readTopics(options.resources), options);
 }
@@ -120,7 +120,7 @@ class SnsService implements Sns {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#deliveries);
+    while (this.#deliveries.size > 0) await Promise.all(this.#deliveries);
   }
 
   #start(subscription: Subscription, notification: Notification): void {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Resource } from '../assembly/resource.ts';
+import { declared, propertyError } from '../assembly/resource-properties.ts';
 import type { PolicyDocument } from '../aws/service.ts';
-import { propertyError, readProperties } from '../sqs/resource-properties.ts';
 import { type FilterPolicy, filterPolicy } from './filter-policy.ts';
 
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform(text => text === 'true')]);
@@ -46,14 +46,12 @@ export interface Topic {
 
 /**
  * The topics of a template with their policies and subscriptions, by ARN.
- * @throws Error that names stack, logical id and the property that is wrong or cannot be run.
+ * @throws TemplateError that names stack, logical id and the property that is wrong or cannot be run.
  */
 export function readTopics(resources: readonly Resource[]): ReadonlyMap<string, Topic> {
-  const ofType = (type: string): Resource[] => resources.filter(resource => resource.type === type);
   const topics = new Map(
-    ofType('AWS::SNS::Topic').map(resource => {
-      const { Subscription: inline } = readProperties(resource, topicProperties);
-      const subscriptions = inline.map(({ Protocol, Endpoint }, index) => ({
+    declared(resources, 'AWS::SNS::Topic', topicProperties).map(({ resource, properties }) => {
+      const subscriptions = properties.Subscription.map(({ Protocol, Endpoint }, index) => ({
         arn: `${resource.physicalId}:${resource.logicalId}-${index}`,
         protocol: Protocol,
         endpoint: Endpoint,
@@ -69,8 +67,8 @@ export function readTopics(resources: readonly Resource[]): ReadonlyMap<string, 
     if (!topic) throw propertyError(resource, property, `${arn} is not a topic of the template`);
     return topic;
   };
-  for (const resource of ofType('AWS::SNS::TopicPolicy')) {
-    const { Topics, PolicyDocument } = readProperties(resource, topicPolicyProperties);
+  for (const { resource, properties } of declared(resources, 'AWS::SNS::TopicPolicy', topicPolicyProperties)) {
+    const { Topics, PolicyDocument } = properties;
     for (const arn of Topics) {
       const topic = topicOf(resource, 'Topics', arn);
       if (topic.policy)
@@ -81,15 +79,14 @@ export function readTopics(resources: readonly Resource[]): ReadonlyMap<string, 
       };
     }
   }
-  for (const resource of ofType('AWS::SNS::Subscription')) {
-    const read = readProperties(resource, subscriptionProperties);
-    const topic = topicOf(resource, 'TopicArn', read.TopicArn);
+  for (const { resource, properties } of declared(resources, 'AWS::SNS::Subscription', subscriptionProperties)) {
+    const topic = topicOf(resource, 'TopicArn', properties.TopicArn);
     const subscription = {
       arn: resource.physicalId,
-      protocol: read.Protocol,
-      endpoint: read.Endpoint,
-      raw: read.RawMessageDelivery,
-      filter: read.FilterPolicy,
+      protocol: properties.Protocol,
+      endpoint: properties.Endpoint,
+      raw: properties.RawMessageDelivery,
+      filter: properties.FilterPolicy,
     };
     topic.subscriptions = [...topic.subscriptions, subscription];
   }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Resource } from '../assembly/resource.ts';
+import { propertyError, readProperties } from '../assembly/resource-properties.ts';
 import type { PolicyDocument } from '../aws/service.ts';
-import { propertyError, readProperties } from './resource-properties.ts';
 
 // CloudFormation carries numbers and booleans as strings too.
 const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
@@ -53,7 +53,7 @@ const queuePolicyProperties = z.strictObject({
   PolicyDocument: z.looseObject({ Version: z.string().optional(), Statement: z.array(z.unknown()) }),
 });
 
-/** @throws Error as `readProperties`, and for combinations that AWS refuses. */
+/** @throws TemplateError as `readProperties`, and for combinations that AWS refuses. */
 export function readQueueProperties(resource: Resource): QueueProperties {
   const properties = readProperties(resource, queueProperties);
   const name = properties.QueueName;
@@ -69,7 +69,7 @@ export function readQueueProperties(resource: Resource): QueueProperties {
   return properties;
 }
 
-/** The URLs of the queues that a policy belongs to, and the policy. @throws Error as `readProperties`. */
+/** The URLs of the queues that a policy belongs to, and the policy. @throws TemplateError as `readProperties`. */
 export function readQueuePolicy(resource: Resource): { readonly queueUrls: string[]; readonly policy: PolicyDocument } {
   const { Queues, PolicyDocument } = readProperties(resource, queuePolicyProperties);
   const { Version, Statement } = PolicyDocument;

@@ -1,6 +1,6 @@
 import { createHash, randomInt, randomUUID } from 'node:crypto';
 import { AwsError } from '../aws/service.ts';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../clock.ts';
 import { DueHeap } from './due-heap.ts';
 import { invalidParameterValue, messageNotInFlight, receiptHandleExpired, receiptHandleIsInvalid } from './errors.ts';
 import { type Link, LinkedList } from './linked-list.ts';

@@ -1,4 +1,5 @@
 import type { Place, Resource } from '../assembly/resource.ts';
+import { declarationError, propertyError } from '../assembly/resource-properties.ts';
 import {
   type Authorization,
   type AwsCall,
@@ -9,8 +10,8 @@ import {
   type PolicyDocument,
   type Principal,
 } from '../aws/service.ts';
+import { type Clock, systemClock } from '../clock.ts';
 import { checkBatch, eachEntry } from './batch.ts';
-import { type Clock, systemClock } from './clock.ts';
 import { queueDoesNotExist } from './errors.ts';
 import { md5OfAttributes, messageBytes } from './message.ts';
 import type { SendRequest } from './message-rules.ts';
@@ -19,7 +20,6 @@ import { readQueuePolicy, readQueueProperties } from './properties.ts';
 import { Queue, type QueueMetrics, type ReceivedMessage, type SendResult } from './queue.ts';
 import { queueAttributes } from './queue-attributes.ts';
 import { type ActionName, isActionName, type MessageEntry, parseRequest, type Request } from './requests.ts';
-import { propertyError } from './resource-properties.ts';
 import { highThroughputCallsPerSecond } from './throughput.ts';
 
 export interface SqsOptions {
@@ -59,7 +59,7 @@ const maxBatchBytes = 1_048_576;
 
 /**
  * Starts the queues of the template with the messages of the last run.
- * @throws Error that names stack, logical id and property where the template declares what is wrong or cannot be run.
+ * @throws TemplateError that names stack, logical id and property where the template declares what is wrong or cannot be run.
  */
 export async function startSqs(options: SqsOptions): Promise<Sqs> {
   const hosted = hostQueues(options);
@@ -161,7 +161,7 @@ function checkRedrive(
 
 function attribute(resource: Resource, name: string): string {
   const value = resource.attributes[name];
-  if (value === undefined) throw new Error(`${resource.stack}: ${resource.logicalId} has no attribute ${name}`);
+  if (value === undefined) throw declarationError(resource, `has no attribute ${name}`);
   return value;
 }
 

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
+import { createServerClose } from '../server-close.ts';
 import { createIssuer, type Issuer, readState, writeState } from './issuer.ts';
 
 const jwksPath = '/.well-known/jwks.json';
@@ -64,10 +65,6 @@ export async function startTokenIssuer(options: TokenIssuerOptions): Promise<Run
   return {
     jwksUrl: `http://127.0.0.1:${port}${jwksPath}`,
     port,
-    close: () =>
-      new Promise((resolve, reject) => {
-        server.close(error => (error ? reject(error) : resolve()));
-        server.closeAllConnections();
-      }),
+    close: createServerClose(server),
   };
 }

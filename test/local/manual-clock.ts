@@ -1,4 +1,4 @@
-import type { Clock } from '../../../local/sqs/clock.ts';
+import type { Clock } from '../../local/clock.ts';
 
 /** A clock that stands still until a test moves it; timers run as it passes them. */
 export class ManualClock implements Clock {

@@ -350,6 +350,6 @@ test.each([
   ['Target', { api: { Target: 'arn:aws:lambda:x' } }],
   ['AccessPolicyId', { stages: [{ StageName: '$default', AccessPolicyId: 'x' }] }],
 ])('%s that cannot be honoured is an error at start', async (name, shape) => {
-  await expect(start({ $default: 'f' }, {}, shape)).rejects.toThrow(new RegExp(`Test/.*${name}`, 's'));
+  await expect(start({ $default: 'f' }, {}, shape)).rejects.toThrow(new RegExp(`Test\\..* property ${name}: `));
   await start({ $default: 'f' }, {});
 });

@@ -1,5 +1,6 @@
 import { readWebSocketApi } from '../../../local/apigateway/websocket-model.ts';
 import type { Resource } from '../../../local/assembly/resource.ts';
+import { TemplateError } from '../../../local/assembly/template-error.ts';
 import { apiId, resource, webSocketResources } from './gateway.ts';
 
 const log = () => {};
@@ -25,11 +26,12 @@ test.each([
   ['Integration', 'TimeoutInMillis', 29_001],
   ['Authorizer', 'AuthorizerResultTtlInSeconds', 300],
 ])('%s.%s that cannot be honoured is an error naming stack, logical id and property', (type, name, value) => {
+  const property = typeof value === 'object' ? `${name}.ThrottlingRate` : name;
   expect(() => readWebSocketApi(withProperty(type, name, value), log)).toThrow(
-    new RegExp(
-      `Test/${type}.*\\(AWS::ApiGatewayV2::${type}\\).*${typeof value === 'object' ? 'ThrottlingRate' : name}`,
-      's',
-    ),
+    expect.objectContaining({
+      name: 'TemplateError',
+      message: expect.stringMatching(`^Test\\.${type}\\w* \\(AWS::ApiGatewayV2::${type}\\): property ${property}: `),
+    }),
   );
 });
 
@@ -47,7 +49,7 @@ test('a reference to nothing is an error', () => {
   expect(() => readWebSocketApi(withProperty('Route', 'Target', 'integrations/none'), log)).toThrow(
     /integrations\/none/,
   );
-  expect(() => readWebSocketApi(withProperty('Route', 'AuthorizerId', 'none'), log)).toThrow(/AuthorizerId 'none'/);
+  expect(() => readWebSocketApi(withProperty('Route', 'AuthorizerId', 'none'), log)).toThrow(/AuthorizerId: 'none'/);
 });
 
 test('an authorizer on another route than $connect is an error', () => {
@@ -65,11 +67,21 @@ test('a stage to which nothing is deployed is an error', () => {
 test('an integration response, which a Lambda proxy integration ignores, is an error', () => {
   const stray = resource('AWS::ApiGatewayV2::IntegrationResponse', 'ir', { ApiId: apiId, IntegrationId: 'x' });
   expect(() => readWebSocketApi([...webSocketResources(), stray], log)).toThrow(
-    /Test\/IntegrationResponse.* has no effect/,
+    /Test\.IntegrationResponse.* has no effect/,
   );
+});
+
+test('a template without a WebSocket API, or with one that has no stage, is an error', () => {
+  expect(() => readWebSocketApi([], log)).toThrow(
+    new TemplateError('the template has no AWS::ApiGatewayV2::Api of protocol WEBSOCKET'),
+  );
+  const unstaged = webSocketResources().filter(({ type }) => !type.endsWith('::Stage'));
+  expect(() => readWebSocketApi(unstaged, log)).toThrow(/^Test\.Api\w+ \(AWS::ApiGatewayV2::Api\): has no stage$/);
 });
 
 test('two WebSocket APIs are an error that names the second', () => {
   const second = resource('AWS::ApiGatewayV2::Api', 'other', { ProtocolType: 'WEBSOCKET' });
-  expect(() => readWebSocketApi([...webSocketResources(), second], log)).toThrow(/Test\/.*other/);
+  expect(() => readWebSocketApi([...webSocketResources(), second], log)).toThrow(
+    /Test\.Apiother .* a second API of protocol WEBSOCKET/,
+  );
 });

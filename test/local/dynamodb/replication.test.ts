@@ -1,6 +1,6 @@
 import type { Json } from '../../../local/dynamodb/dynalite.ts';
 import { Replication } from '../../../local/dynamodb/replication.ts';
-import { ManualClock } from '../sqs/manual-clock.ts';
+import { ManualClock } from '../manual-clock.ts';
 
 const lagMs = 50;
 const settle = (): Promise<void> => new Promise(setImmediate);

@@ -18,11 +18,11 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { Place, Resource } from '../../../local/assembly/resource.ts';
 import { AwsError } from '../../../local/aws/service.ts';
+import { systemClock } from '../../../local/clock.ts';
 import { identities } from '../../../local/dynamodb/identities.ts';
 import { type DynamoDb, type DynamoDbOptions, startDynamoDb } from '../../../local/dynamodb/service.ts';
-import { systemClock } from '../../../local/sqs/clock.ts';
+import { ManualClock } from '../manual-clock.ts';
 import { type FrontDoor, openFrontDoor } from '../sqs/front-door.ts';
-import { ManualClock } from '../sqs/manual-clock.ts';
 
 const place: Place = { partition: 'aws', account: '123456789012', region: 'eu-central-1' };
 
@@ -397,19 +397,36 @@ describe('after a restart', () => {
     ],
   ])('another %s is refused', async (property, change) => {
     await close();
-    await expect(start([table('Seats', { ...keyed, ...change })])).rejects.toThrow(
-      new RegExp(`s: Seats .*${property}: .*--fresh`),
-    );
+    await expect(start([table('Seats', { ...keyed, ...change })])).rejects.toMatchObject({
+      name: 'TemplateError',
+      message: expect.stringMatching(`s\\.Seats .*${property}: .*--fresh`),
+    });
     await open();
   });
 });
 
 describe('the template', () => {
   it.each([
+    [
+      'AttributeDefinitions',
+      table('T', {
+        ...keyed,
+        AttributeDefinitions: [...keyed.AttributeDefinitions, { AttributeName: 'x', AttributeType: 'S' }],
+      }),
+    ],
+    [
+      'index key attributes are not defined',
+      table('T', { ...keyed, AttributeDefinitions: keyed.AttributeDefinitions.slice(0, 2) }),
+    ],
     ['StreamSpecification', table('T', { ...keyed, StreamSpecification: {} })],
     ['BillingMode', table('T', { ...keyed, BillingMode: 'PROVISIONED' })],
     ['Replicas', table('T', { ...keyed, Replicas: [{ Region: 'us-east-1' }] }, 'AWS::DynamoDB::GlobalTable')],
   ])('is refused with %s', async (property, resource) => {
-    await expect(start([resource])).rejects.toThrow(new RegExp(`s: T .*${property}`));
+    await close();
+    await expect(start([resource])).rejects.toMatchObject({
+      name: 'TemplateError',
+      message: expect.stringMatching(`s\\.T .*${property}`),
+    });
+    await open();
   });
 });

@@ -1,4 +1,5 @@
 import type { Place, Resource } from '../../../local/assembly/resource.ts';
+import { TemplateError } from '../../../local/assembly/template-error.ts';
 import type { PolicyDocument, Principal } from '../../../local/aws/service.ts';
 import { createAuthorization } from '../../../local/iam/policies.ts';
 
@@ -109,7 +110,10 @@ describe('a template that cannot be evaluated', () => {
   test('an unknown AWS managed policy is an error at start', () => {
     const arn = 'arn:aws:iam::aws:policy/ReadOnlyAccess';
     expect(() => createAuthorization({ resources: [role({ ManagedPolicyArns: [arn] })], place })).toThrow(
-      /S\/LogicalFan: .*arn:aws:iam::aws:policy\/ReadOnlyAccess is not known/,
+      new TemplateError(
+        `S.LogicalFan (AWS::IAM::Role): the content of managed policy ${arn} is not known here. ` +
+          'Known AWS managed policies: AdministratorAccess, service-role/AWSLambdaBasicExecutionRole, AWSXRayDaemonWriteAccess',
+      ),
     );
   });
 
@@ -120,7 +124,9 @@ describe('a template that cannot be evaluated', () => {
       Users: ['alice'],
       PolicyDocument: document(),
     });
-    expect(() => createAuthorization({ resources: [users], place })).toThrow(/S\/LogicalP .*Users/s);
+    expect(() => createAuthorization({ resources: [users], place })).toThrow(
+      new TemplateError('S.LogicalP (AWS::IAM::Policy): property Users: the local environment does not run it'),
+    );
   });
 });
 

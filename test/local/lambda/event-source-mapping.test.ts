@@ -6,7 +6,7 @@ import { AwsError, type FunctionInvoker, type InvocationResult } from '../../../
 import { type EventSourceMappings, startEventSourceMappings } from '../../../local/lambda/event-source-mapping.ts';
 import type { Queue } from '../../../local/sqs/queue.ts';
 import { type Sqs, startSqs } from '../../../local/sqs/service.ts';
-import { ManualClock } from '../sqs/manual-clock.ts';
+import { ManualClock } from '../manual-clock.ts';
 
 const place: Place = { partition: 'aws', account: '123456789012', region: 'eu-central-1' };
 const role = 'arn:aws:iam::123456789012:role/worker';
@@ -381,9 +381,12 @@ it('leaves the queue of a disabled mapping alone', async () => {
 describe('is refused at start', () => {
   it.each(['ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'])('if the role lacks sqs:%s', async action => {
     denied = [`sqs:${action}`];
-    await expect(start(mapping('jobs'))).rejects.toThrow(
-      new RegExp(`s: Mapping .*does not have permissions to call ${action} on SQS: ${role} may not sqs:${action}`),
-    );
+    await expect(start(mapping('jobs'))).rejects.toMatchObject({
+      name: 'TemplateError',
+      message: expect.stringMatching(
+        `s\\.Mapping .*does not have permissions to call ${action} on SQS: ${role} may not sqs:${action}`,
+      ),
+    });
   });
 
   it('if the visibility timeout is shorter than the timeout of the function', async () => {
@@ -398,8 +401,12 @@ describe('is refused at start', () => {
     ['MaximumBatchingWindowInSeconds', 'orders.fifo', { MaximumBatchingWindowInSeconds: 0 }],
     ['MaximumBatchingWindowInSeconds', 'jobs', { MaximumBatchingWindowInSeconds: 1 }],
     ['ScalingConfig.MaximumConcurrency', 'jobs', { ScalingConfig: { MaximumConcurrency: 1 } }],
+    ['EventSourceArn', 'jobs', { EventSourceArn: arnOf('gone') }],
     ['EventSourceArn', 'jobs', { EventSourceArn: 'arn:aws:kinesis:eu-central-1:123456789012:stream/s' }],
   ])('with the %s of %s', async (property, queue, properties) => {
-    await expect(start(mapping(queue, properties))).rejects.toThrow(new RegExp(`s: Mapping .*${property}`));
+    await expect(start(mapping(queue, properties))).rejects.toMatchObject({
+      name: 'TemplateError',
+      message: expect.stringMatching(`s\\.Mapping .*${property}`),
+    });
   });
 });

@@ -188,5 +188,8 @@ it.each([
   ['TopicArn', resource('S', 'AWS::SNS::Subscription', { TopicArn: 'other', Protocol: 'sqs', Endpoint: 'q' })],
   ['FifoTopic', resource('S', 'AWS::SNS::Topic', { FifoTopic: true })],
 ])('refuses a template with %s', async (property, declared) => {
-  await expect(start(declared)).rejects.toThrow(new RegExp(`s: S .*${property}`));
+  await expect(start(declared)).rejects.toMatchObject({
+    name: 'TemplateError',
+    message: expect.stringMatching(`s\\.S .*${property}`),
+  });
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { MessageStore } from '../../../local/sqs/message-store.ts';
 import { Queue, type ReceivedMessage } from '../../../local/sqs/queue.ts';
-import { ManualClock } from './manual-clock.ts';
+import { ManualClock } from '../manual-clock.ts';
 
 const visibilityMs = 30_000;
 const deduplicationMs = 300_000;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MessageStore } from '../../../local/sqs/message-store.ts';
 import { Queue, type QueueSettings, type ReceivedMessage } from '../../../local/sqs/queue.ts';
-import { ManualClock } from './manual-clock.ts';
+import { ManualClock } from '../manual-clock.ts';
 
 const base: QueueSettings = {
   arn: 'arn:aws:sqs:eu-central-1:123456789012:orders',

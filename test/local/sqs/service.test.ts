@@ -254,7 +254,7 @@ describe('the template', () => {
     });
 
   it.each([
-    ['a property that is not run', [resource('Q', { FancyNewThing: true })], 'shop-dev: Q .*FancyNewThing'],
+    ['a property that is not run', [resource('Q', { FancyNewThing: true })], 'shop-dev\\.Q .*FancyNewThing'],
     ['a value out of range', [resource('Q', { VisibilityTimeout: 43_201 })], 'Q .*VisibilityTimeout'],
     ['a FIFO queue named otherwise', [resource('Q', { FifoQueue: true, QueueName: 'q' })], 'Q .*QueueName'],
     ['FIFO settings of a standard queue', [resource('Q', { ContentBasedDeduplication: true })], 'Q .*ContentBased'],
@@ -276,7 +276,10 @@ describe('the template', () => {
     ],
     ['a policy of another queue', [ordersPolicy], 'OrdersPolicy .*Queues'],
   ])('is refused with %s', async (_, resources, message) => {
-    await expect(start(resources)).rejects.toThrow(new RegExp(message));
+    await expect(start(resources)).rejects.toMatchObject({
+      name: 'TemplateError',
+      message: expect.stringMatching(message),
+    });
   });
 });
 
