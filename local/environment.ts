@@ -103,9 +103,20 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
 
   const closers: (() => void | Promise<void>)[] = [];
   const close = async () => {
-    // Last started, first closed: each part's users are gone before it is.
-    for (const closer of closers.splice(0).reverse()) await closer();
+    const failures: unknown[] = [];
+    // Last started, first closed: each part's users are gone before it is. One that fails keeps no other open.
+    for (const closer of closers.splice(0).reverse()) {
+      try {
+        await closer();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, 'not closed cleanly');
   };
+  // Removed last: until then the state directory is in use.
+  const endpointsFile = join(stateDirectory, 'endpoints.json');
+  closers.push(() => rm(endpointsFile, { force: true }));
   try {
     const issuer = { issuer: output(outputs, 'TokenIssuer'), audience: output(outputs, 'TokenAudience') };
     const tokens = await startTokenIssuer({ stateDirectory, port: options.tokensPort, ...issuer });
@@ -139,8 +150,8 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
       logDirectory: join(stateDirectory, 'logs'),
       maxEnvironments: maxFunctionEnvironments,
     });
-    closers.push(() => lambda.close());
     const sns = await startSns({ ...common, sqs, invoker: lambda });
+    closers.push(() => sns.close());
     const endpoint = await startAwsEndpoint({
       port: options.awsPort,
       services: { dynamodb, sqs, sns },
@@ -148,6 +159,8 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
       log,
     });
     closers.push(() => endpoint.close());
+    // Before the endpoint: functions under way finish, and need it to.
+    closers.push(() => lambda.close());
     addresses.set(`https://sqs.${place.region}.amazonaws.com`, endpoint.url);
 
     const gateway = { ...common, invoker: lambda, authenticate, quotas: createAccountQuotas() };
@@ -180,12 +193,10 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
       region: place.region,
       pid: process.pid,
     };
-    const endpointsFile = join(stateDirectory, 'endpoints.json');
-    closers.push(() => rm(endpointsFile, { force: true }));
     await writeFile(endpointsFile, `${JSON.stringify(endpoints, null, 2)}\n`);
     return { endpoints, developer: credentials.developer, close };
   } catch (error) {
-    await close();
+    await close().catch((failure: Error) => log('error', 'local', failure.message));
     throw error;
   }
 }

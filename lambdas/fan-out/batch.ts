@@ -3,11 +3,17 @@ import { z } from 'zod';
 import { cursorOf } from '../shared/protocol.ts';
 import { publicationSchema } from '../shared/publication.ts';
 import type { Delivery } from './deliver.ts';
+import type { FailedRecord } from './retry.ts';
 
 const recordSchema = z.object({
   messageId: z.string(),
+  receiptHandle: z.string(),
   body: z.string(),
-  attributes: z.object({ SequenceNumber: z.string(), MessageGroupId: z.string() }),
+  attributes: z.object({
+    SequenceNumber: z.string(),
+    MessageGroupId: z.string(),
+    ApproximateReceiveCount: z.coerce.number(),
+  }),
 });
 const batchSchema = z.object({ Records: z.array(recordSchema) });
 type SqsRecord = z.infer<typeof recordSchema>;
@@ -15,6 +21,12 @@ type SqsRecord = z.infer<typeof recordSchema>;
 const deliveryOf = ({ body, attributes }: SqsRecord): Delivery => ({
   ...publicationSchema.parse(JSON.parse(body)),
   cursor: cursorOf(attributes.SequenceNumber),
+});
+
+const failedRecord = ({ messageId, receiptHandle, attributes }: SqsRecord): FailedRecord => ({
+  messageId,
+  receiptHandle,
+  receiveCount: attributes.ApproximateReceiveCount,
 });
 
 /**
@@ -26,7 +38,7 @@ const deliveryOf = ({ body, attributes }: SqsRecord): Delivery => ({
 export async function deliverBatch(
   event: unknown,
   deliver: (channel: string, deliveries: readonly Delivery[]) => Promise<void>,
-  failed: (channel: string, error: unknown) => void,
+  failed: (channel: string, error: unknown, records: readonly FailedRecord[]) => void | Promise<void>,
 ): Promise<SQSBatchResponse> {
   const { Records } = batchSchema.parse(event);
   const channels = Object.entries(Object.groupBy(Records, record => record.attributes.MessageGroupId));
@@ -36,7 +48,7 @@ export async function deliverBatch(
         await deliver(channel, records.map(deliveryOf));
         return [];
       } catch (error) {
-        failed(channel, error);
+        await failed(channel, error, records.map(failedRecord));
         return records.map(({ messageId }) => ({ itemIdentifier: messageId }));
       }
     }),

@@ -225,6 +225,7 @@ export class RealtimeStack extends Stack {
         ...this.presenceVariables,
         MESSAGES_TABLE: this.tables.messages.tableName,
         CALLBACK_URL: this.gateway.stage.callbackUrl,
+        PUBLICATIONS_QUEUE_URL: this.publications.queue.queueUrl,
         RETENTION_SECONDS: String(this.settings.retentionSeconds),
         POST_TIMEOUT_SECONDS: String(this.settings.postTimeoutSeconds),
         POST_PARALLELISM: String(this.settings.postParallelism),

@@ -1,4 +1,4 @@
-import { EventEmitter, on } from 'node:events';
+import { EventEmitter, on, once } from 'node:events';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +14,8 @@ export interface LocalService extends LocalEnvironment {
   readonly log: readonly string[];
   /** The first line of the log with all these parts, written already or to come. */
   logged(...parts: string[]): Promise<string>;
+  /** The next line that is written. */
+  nextLine(): Promise<void>;
   token(request?: Partial<TokenRequest>): Promise<string>;
   /** Ends it and removes its state. */
   end(): Promise<void>;
@@ -83,6 +85,9 @@ export async function startLocalService(options: LocalServiceOptions): Promise<L
       if (written !== undefined) return written;
       for await (const [line] of on(lines, 'line')) if (matches(line)) return line;
       throw new Error('the log ended');
+    },
+    async nextLine() {
+      await once(lines, 'line');
     },
     token: request =>
       issuer.sign({

@@ -1,5 +1,6 @@
 import { deliverBatch } from '../../../lambdas/fan-out/batch.ts';
 import type { Delivery } from '../../../lambdas/fan-out/deliver.ts';
+import type { FailedRecord } from '../../../lambdas/fan-out/retry.ts';
 
 const record = (channel: string, n: number, body?: string) => ({
   messageId: `${channel}-${n}`,
@@ -11,17 +12,19 @@ const record = (channel: string, n: number, body?: string) => ({
 async function handled(records: readonly object[], fails: (channel: string) => boolean = () => false) {
   const delivered: Record<string, readonly Delivery[]> = {};
   const failures: Record<string, unknown> = {};
+  const given: Record<string, readonly FailedRecord[]> = {};
   const response = await deliverBatch(
     { Records: records },
     async (channel, deliveries) => {
       if (fails(channel)) throw new Error(`${channel} fails`);
       delivered[channel] = deliveries;
     },
-    (channel, error) => {
+    (channel, error, failedRecords) => {
       failures[channel] = error;
+      given[channel] = failedRecords;
     },
   );
-  return { delivered, failures, failed: response.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier) };
+  return { delivered, failures, given, failed: response.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier) };
 }
 
 test('each channel is delivered by itself, in the order of the queue', async () => {
@@ -40,8 +43,11 @@ test('each channel is delivered by itself, in the order of the queue', async () 
 
 test('a channel that fails comes again whole, the others are done', async () => {
   const records = [record('a', 1), record('b', 2), record('a', 3), record('c', 4)];
-  const { delivered, failures, failed } = await handled(records, channel => channel === 'a');
+  const { delivered, failures, given, failed } = await handled(records, channel => channel === 'a');
   expect(failed).toEqual(['a-1', 'a-3']);
+  expect(given).toEqual({
+    a: ['a-1', 'a-3'].map(messageId => ({ messageId, receiptHandle: 'r', receiveCount: 1 })),
+  });
   expect(failures).toEqual({ a: new Error('a fails') });
   expect(Object.keys(delivered)).toEqual(['b', 'c']);
 });
