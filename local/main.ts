@@ -85,7 +85,8 @@ ${options.service} in ${options.env} runs on this machine.
   WebSocket API   ${endpoints.websocketUrl}
   HTTP API        ${endpoints.httpUrl}
   AWS APIs        ${endpoints.awsUrl}   (AWS_ENDPOINT_URL, AWS_REGION=${endpoints.region},
-                  AWS_ACCESS_KEY_ID=${developer.accessKeyId}, AWS_SECRET_ACCESS_KEY=${developer.secretAccessKey})
+                  AWS_ACCESS_KEY_ID=${developer.accessKeyId}, AWS_SECRET_ACCESS_KEY=${developer.secretAccessKey};
+                  good on this machine only)
   token keys      ${endpoints.jwksUrl}
   state, logs     ${options.stateDir}
 
@@ -113,10 +114,19 @@ Ctrl-C ends it; queues and tables are kept.`);
   process.on('SIGTERM', end);
 }
 
+/** What a user can mend is a sentence; anything else is shown whole, with its stack. */
+function explain(error: unknown): unknown {
+  if (error instanceof TemplateError || error instanceof SynthError) return error.message;
+  const { code, port, path } = error as NodeJS.ErrnoException & { readonly port?: number };
+  if (code === 'EADDRINUSE')
+    return `port ${port} is in use; give others with --port, --http-port, --aws-port, --tokens-port`;
+  const unusable = code === 'EACCES' || code === 'ENOTDIR' || code === 'EROFS' || code === 'EEXIST';
+  return unusable && path ? `${path} cannot be used (${code}); give another --state-dir` : error;
+}
+
 try {
   await main();
 } catch (error) {
-  const expected = error instanceof TemplateError || error instanceof SynthError;
-  console.error(expected ? error.message : error);
+  console.error(explain(error));
   process.exitCode = 1;
 }

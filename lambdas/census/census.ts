@@ -1,7 +1,7 @@
 import pMap from 'p-map';
 import type { Callback } from '../shared/callback.ts';
 import type { Connection } from '../shared/connections.ts';
-import { type HeartbeatRule, isSilent } from '../shared/liveness.ts';
+import { type HeartbeatRule, isOver, isSilent } from '../shared/liveness.ts';
 import { forget, type Presence } from '../shared/presence.ts';
 
 export interface CensusDependencies {
@@ -17,6 +17,8 @@ export interface CensusReport {
   readonly connections: number;
   readonly silent: number;
   readonly evicted: number;
+  /** Left over from a missed `$disconnect`, and forgotten. */
+  readonly over: number;
   /** How far the counters were off. */
   readonly drift: number;
 }
@@ -35,18 +37,25 @@ const closeParallelism = 10;
 export async function takeCensus(d: CensusDependencies): Promise<CensusReport> {
   const now = d.now();
   let connections = 0;
+  const over: string[] = [];
   const silent: (Connection & { readonly lastSeenAt: number })[] = [];
   for await (const page of d.presence.connections.pages()) {
     connections += page.length;
     for (const connection of page) {
+      if (isOver(connection, now)) {
+        over.push(connection.connectionId);
+        continue;
+      }
       const { lastSeenAt } = connection;
       if (lastSeenAt !== undefined && isSilent(connection, d.heartbeat, now))
         silent.push({ ...connection, lastSeenAt });
     }
   }
+  // Those that connected or left while the pages were read make the drift wrong by as many; the next census sees them.
   const drift = connections - (await d.presence.count.read());
   if (drift !== 0) await d.presence.count.add(drift);
-  const report = { connections, silent: silent.length, drift };
+  await pMap(over, connectionId => forget(connectionId, d.presence), { concurrency: closeParallelism });
+  const report = { connections, silent: silent.length, over: over.length, drift };
   if (silent.length > massSilenceFloor && silent.length > massSilenceShare * connections)
     return { ...report, evicted: 0 };
   const evictions = await pMap(

@@ -8,11 +8,20 @@ export interface FailedRecord {
   readonly receiveCount: number;
 }
 
-const longestDelaySeconds = 60;
+/** Longest delay within the first hour or so of failures. */
+const soonSeconds = 60;
+/**
+ * Delay after that. A queue gives a message up to its dead-letter queue after 1,000 receives at most; at this pace that takes
+ * as long as the queue keeps it at all, 14 days, so no outage makes SQS take a message out of its order.
+ */
+const patientSeconds = 20 * 60;
+const patientAfterReceives = 60;
 
-/** 1 s after the first failure, then twice as long each time, up to a minute. */
-export const retryDelaySeconds = (receiveCount: number): number =>
-  Math.min(longestDelaySeconds, 2 ** Math.min(receiveCount - 1, 10));
+/** 1 s after the first failure, then twice as long each time up to a minute, and 20 min when it has failed for an hour. */
+export function retryDelaySeconds(receiveCount: number): number {
+  if (receiveCount > patientAfterReceives) return patientSeconds;
+  return Math.min(soonSeconds, 2 ** Math.min(receiveCount - 1, 10));
+}
 
 /**
  * Makes the failed records of a channel visible again soon. Left alone they would come back only when the queue's visibility

@@ -1,6 +1,6 @@
 import type { Callback } from '../shared/callback.ts';
 import type { HeartbeatRule } from '../shared/liveness.ts';
-import { isSilent } from '../shared/liveness.ts';
+import { isOver, isSilent } from '../shared/liveness.ts';
 import type { MessageLog } from '../shared/message-log.ts';
 import { framesOf, postInOrder } from '../shared/posting.ts';
 import type { Presence } from '../shared/presence.ts';
@@ -35,7 +35,7 @@ export interface MessageDependencies {
   readonly log: Pick<MessageLog, 'head' | 'from'>;
   readonly queue: PublicationQueue;
   readonly callback: Callback;
-  readonly rate: (connectionId: string, now: number) => FrameVerdict;
+  readonly rate: (connectionId: string, now: number) => FrameVerdict | Promise<FrameVerdict>;
   readonly now: () => number;
   readonly limits: PublishLimits & { readonly maxChannelsPerConnection: number };
   readonly heartbeat: HeartbeatRule;
@@ -105,7 +105,7 @@ async function present(sender: Sender, channel: string, d: MessageDependencies) 
   const now = d.now();
   const connections = await d.presence.connections.get(connectionIds.slice(0, maxMembers));
   const members = connections
-    .filter(connection => !isSilent(connection, d.heartbeat, now))
+    .filter(connection => !isSilent(connection, d.heartbeat, now) && !isOver(connection, now))
     .map(
       ({ user, connectedAt, clientVersion }): Member => ({
         connectedAt,
@@ -155,7 +155,7 @@ export async function answer(sender: Sender, text: string, d: MessageDependencie
   const now = d.now();
   let reference: FrameReference = {};
   try {
-    const verdict = d.rate(sender.connectionId, now);
+    const verdict = await d.rate(sender.connectionId, now);
     if (verdict === 'flooding') await d.callback.close(sender.connectionId);
     if (verdict !== 'taken') {
       reference = referenceIn(text);

@@ -8,8 +8,7 @@ const maxBuckets = 10_000;
 
 /**
  * A token bucket for each connection, in the memory of one function environment. Frames of one connection may be
- * handled by several environments, each with its own bucket, so the limit is as soft as there are environments; a
- * client that floods keeps one or two busy, because a refusal takes well under a millisecond.
+ * handled by several environments, each with its own bucket; `frame-tally.ts` brings them together.
  */
 export function frameRate(perSecond: number): (connectionId: string, now: number) => FrameVerdict {
   const buckets = new Map<string, { tokens: number; at: number }>();

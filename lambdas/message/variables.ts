@@ -5,6 +5,7 @@ export const messageVariables = z.object({
   CONNECTIONS_TABLE: z.string().min(1),
   SUBSCRIPTIONS_TABLE: z.string().min(1),
   MESSAGES_TABLE: z.string().min(1),
+  OPERATIONS_TABLE: z.string().min(1),
   PUBLICATIONS_QUEUE_URL: z.url(),
   CALLBACK_URL: z.url(),
   MAX_MESSAGE_BYTES: number,

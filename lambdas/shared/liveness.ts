@@ -10,6 +10,15 @@ export interface HeartbeatRule {
  */
 export const silenceLimitMs = (rule: HeartbeatRule): number => 1.5 * rule.intervalMs + rule.graceMs;
 
+/** API Gateway ends a connection after 2 h ("Quotas for configuring and running a WebSocket API"). */
+const maxConnectionMs = 2 * 3_600_000;
+/** Between the gateway's clock and ours, and until a late `$disconnect` has come. */
+const marginMs = 60_000;
+
+/** Whether the gateway must have ended a connection by now; its `$disconnect` was missed where it is still registered. */
+export const isOver = (connection: { readonly connectedAt: number }, now: number): boolean =>
+  now - connection.connectedAt > maxConnectionMs + marginMs;
+
 export interface Pulse {
   /** Epoch milliseconds; absent until the client has sent its first heartbeat. */
   readonly lastSeenAt?: number;

@@ -56,22 +56,22 @@ export const origin = cursorOf('0');
 /** No cursor compares above it. */
 export const lastCursor = '9'.repeat(cursorDigits);
 
-export const subscribeFrame = z.strictObject({
+const subscribeFrame = z.strictObject({
   action: z.literal('subscribe'),
   channel,
   since: cursorSchema.optional(),
   request,
 });
-export const unsubscribeFrame = z.strictObject({ action: z.literal('unsubscribe'), channel, request });
-export const publishFrame = z.strictObject({
+const unsubscribeFrame = z.strictObject({ action: z.literal('unsubscribe'), channel, request });
+const publishFrame = z.strictObject({
   action: z.literal('publish'),
   channel,
   id: messageId,
   data: messageData,
   request,
 });
-export const heartbeatFrame = z.strictObject({ action: z.literal('heartbeat'), request });
-export const presenceFrame = z.strictObject({ action: z.literal('presence'), channel, request });
+const heartbeatFrame = z.strictObject({ action: z.literal('heartbeat'), request });
+const presenceFrame = z.strictObject({ action: z.literal('presence'), channel, request });
 
 const actionFrame = z.discriminatedUnion('action', [
   subscribeFrame,
@@ -175,6 +175,10 @@ export function decodeFrame(text: string): ClientFrame {
   const action = z.object({ action: z.string() }).safeParse(value);
   if (action.success && !(actions as string[]).includes(action.data.action)) {
     throw new FrameRefusal(new Refusal('unknown_action', `the action is one of ${actions.join(', ')}`), reference);
+  }
+  if (!action.success) {
+    const expected = `action: one of ${actions.join(', ')} was expected, as text`;
+    throw new FrameRefusal(new Refusal('bad_frame', expected), reference);
   }
   const where = issue?.path.join('.') || 'frame';
   const reason = `${where}: ${issue?.message ?? 'not understood'}`.slice(0, maxReasonLength).toWellFormed();

@@ -15,4 +15,4 @@ export const subscriptionsTable = {
 
 export const messagesTable = { partitionKey: 'channel', sortKey: 'cursor', timeToLive: 'expiresAt' } as const;
 
-export const operationsTable = { partitionKey: 'record' } as const;
+export const operationsTable = { partitionKey: 'record', timeToLive: 'expiresAt' } as const;

@@ -195,6 +195,7 @@ export class RealtimeStack extends Stack {
         CONNECTIONS_TABLE: this.tables.connections.tableName,
         SUBSCRIPTIONS_TABLE: this.tables.subscriptions.tableName,
         MESSAGES_TABLE: this.tables.messages.tableName,
+        OPERATIONS_TABLE: this.tables.operations.tableName,
         PUBLICATIONS_QUEUE_URL: this.publications.queue.queueUrl,
         CALLBACK_URL: this.gateway.stage.callbackUrl,
         MAX_MESSAGE_BYTES: String(this.settings.maxMessageBytes),
@@ -206,6 +207,7 @@ export class RealtimeStack extends Stack {
     this.allow(handler, this.tables.connections, 'UpdateItem', 'BatchGetItem');
     this.allow(handler, this.tables.subscriptions, 'PutItem', 'DeleteItem', 'Query');
     this.allow(handler, this.tables.messages, 'GetItem', 'Query');
+    this.allow(handler, this.tables.operations, 'UpdateItem');
     this.allowPublish(handler);
     this.allowConnections(handler, 'POST', 'DELETE');
     return handler;

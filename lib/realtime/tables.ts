@@ -50,6 +50,10 @@ export class Tables extends Construct {
       sortKey: string(messagesTable.sortKey),
       timeToLiveAttribute: messagesTable.timeToLive,
     });
-    this.operations = new Table(this, 'Operations', { ...common, partitionKey: string(operationsTable.partitionKey) });
+    this.operations = new Table(this, 'Operations', {
+      ...common,
+      partitionKey: string(operationsTable.partitionKey),
+      timeToLiveAttribute: operationsTable.timeToLive,
+    });
   }
 }

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
 import { AwsError, type InvocationResult } from '../aws/service.ts';
 import { ExecutionEnvironment, type ExecutionEnvironmentOptions, type Outcome } from './execution-environment.ts';
+import { FairQueue } from './fair-queue.ts';
 
 export interface FunctionDefinition extends ExecutionEnvironmentOptions {
   readonly name: string;
@@ -23,7 +25,7 @@ export class LocalFunction {
   readonly #idle: ExecutionEnvironment[] = [];
   /** Those whose thread has not ended. */
   readonly #all = new Set<ExecutionEnvironment>();
-  readonly #waiting: PromiseWithResolvers<ExecutionEnvironment>[] = [];
+  readonly #waiting = new FairQueue<PromiseWithResolvers<ExecutionEnvironment>>();
   #running = 0;
 
   constructor(definition: FunctionDefinition, maxEnvironments: number) {
@@ -43,7 +45,7 @@ export class LocalFunction {
     }
     this.#running += 1;
     try {
-      const environment = await this.#acquire();
+      const environment = await this.#acquire(connectionOf(event));
       const outcome = await environment.invoke({
         event: text,
         context: {
@@ -66,7 +68,7 @@ export class LocalFunction {
   /** Ends its environments; what runs or waits fails. */
   async close(): Promise<void> {
     const closed = new AwsError('ServiceException', `${this.#definition.name} is closed`, 503);
-    for (const { reject } of this.#waiting.splice(0)) reject(closed);
+    for (let turn = this.#waiting.shift(); turn; turn = this.#waiting.shift()) turn.reject(closed);
     await Promise.all([...this.#all].map(environment => environment.terminate()));
   }
 
@@ -81,12 +83,12 @@ export class LocalFunction {
     return environment;
   }
 
-  #acquire(): ExecutionEnvironment | Promise<ExecutionEnvironment> {
+  #acquire(connection: string): ExecutionEnvironment | Promise<ExecutionEnvironment> {
     // The environment used last: its caches are fresh, and the others can rest.
     for (let free = this.#idle.pop(); free; free = this.#idle.pop()) if (free.alive) return free;
     if (this.#all.size < this.#maxEnvironments) return this.#start();
     const turn = Promise.withResolvers<ExecutionEnvironment>();
-    this.#waiting.push(turn);
+    this.#waiting.push(connection, turn);
     return turn.promise;
   }
 
@@ -97,6 +99,12 @@ export class LocalFunction {
     else this.#idle.push(environment);
   }
 }
+
+const connectionEvent = z.object({ requestContext: z.object({ connectionId: z.string() }) });
+
+/** The connection that an event is about; empty where it is about none. */
+const connectionOf = (event: unknown): string =>
+  connectionEvent.safeParse(event).data?.requestContext.connectionId ?? '';
 
 function resultOf(outcome: Outcome): InvocationResult {
   if (!outcome.ok) return { ok: false, errorType: outcome.errorType, errorMessage: outcome.errorMessage };

@@ -32,7 +32,7 @@ test('exactly those are closed that have sent heartbeats and fell silent', async
   service.open('alive', { lastSeenAt: aliveSince });
   service.open('never', {});
   const { report, failed } = await census(service);
-  expect(report).toEqual({ connections: 3, silent: 1, evicted: 1, drift: 0 });
+  expect(report).toEqual({ connections: 3, silent: 1, evicted: 1, drift: 0, over: 0 });
   expect(failed).toEqual([]);
   expect(openSockets(service)).toEqual(['alive', 'never']);
   // Its `$disconnect` follows and forgets it.
@@ -56,7 +56,7 @@ test('a connection whose end was never told is forgotten', async () => {
   service.open('ghost', { lastSeenAt: silentSince }).open = false;
   service.subscribe('ghost', 'room:1');
   const { report } = await census(service);
-  expect(report).toEqual({ connections: 1, silent: 1, evicted: 1, drift: 0 });
+  expect(report).toEqual({ connections: 1, silent: 1, evicted: 1, drift: 0, over: 0 });
   expect(service.connections.size).toBe(0);
   expect(service.subscribersOf('room:1', 0).size).toBe(0);
   expect(service.connectionCount).toBe(0);
@@ -84,7 +84,7 @@ test.each([
   const service = new InMemoryService();
   for (let n = 0; n < connections; n += 1) service.open(`c${n}`, { lastSeenAt: n < silent ? silentSince : aliveSince });
   const { report } = await census(service);
-  expect(report).toEqual({ connections, silent, evicted, drift: 0 });
+  expect(report).toEqual({ connections, silent, evicted, drift: 0, over: 0 });
   expect(openSockets(service)).toHaveLength(connections - evicted);
   const marked = [...service.connections.values()].filter(({ evictedAt }) => evictedAt !== undefined);
   expect(marked).toHaveLength(evicted);
@@ -122,4 +122,17 @@ test('heartbeats, ends and a second census at any moment evict no one who is hea
       expect(service.connections.has('ends')).toBe(false);
     }),
   );
+});
+
+test('a connection that the gateway must have ended is forgotten, though it never sent a heartbeat', async () => {
+  const later = 2 * 3_600_000 + 60_001;
+  const service = new InMemoryService();
+  service.open('ghost', { connectedAt: now - later });
+  service.subscribe('ghost', 'room:1');
+  service.open('old', { connectedAt: now - later + 1 });
+  const { report } = await census(service);
+  expect(report).toMatchObject({ connections: 2, over: 1, evicted: 0 });
+  expect([...service.connections.keys()]).toEqual(['old']);
+  expect(service.subscribersOf('room:1', 0).size).toBe(0);
+  expect(service.connectionCount).toBe(1);
 });

@@ -173,12 +173,19 @@ describe('presence', () => {
     const { service, send } = messages();
     service.heads.set('room:1', { cursor: null, shardCount: 3 });
     for (const shard of [0, 1, 2]) {
-      service.open(`${shard}=`, { user: `u${shard}` });
+      service.open(`${shard}=`, { user: `u${shard}`, connectedAt: now });
       service.subscribersOf('room:1', shard).add(`${shard}=`);
     }
     expect(await send({ action: 'presence', channel: 'room:1' })).toMatchObject({
       members: [{ user: 'u0' }, { user: 'u1' }, { user: 'u2' }],
     });
+  });
+
+  test('hides who must have been disconnected by the gateway', async () => {
+    const { service, send } = messages();
+    service.open('ghost=', { user: 'ghost', connectedAt: now - 2 * 3_600_000 - 60_001 });
+    service.subscribe('ghost=', 'room:1');
+    expect(await send({ action: 'presence', channel: 'room:1' })).toMatchObject({ members: [] });
   });
 
   test.each([
