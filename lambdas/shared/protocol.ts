@@ -176,7 +176,7 @@ export function decodeFrame(text: string): ClientFrame {
   if (action.success && !(actions as string[]).includes(action.data.action)) {
     throw new FrameRefusal(new Refusal('unknown_action', `the action is one of ${actions.join(', ')}`), reference);
   }
-  if (!action.success) {
+  if (issue?.path[0] === 'action') {
     const expected = `action: one of ${actions.join(', ')} was expected, as text`;
     throw new FrameRefusal(new Refusal('bad_frame', expected), reference);
   }
