@@ -1,4 +1,7 @@
-/** The wire protocol as a client sees it: `docs/protocol.md`. */
+/** The wire protocol as a client sees it: `docs/protocol.md`. Of the service's own code only types are taken, which cost nothing. */
+import type { ErrorCode } from '../lambdas/shared/protocol.ts';
+
+export type { ErrorCode };
 
 /** The subprotocol that is offered, beside the token. */
 export const subprotocol = 'steadysocket.v1';
@@ -40,20 +43,6 @@ export interface Presence {
   /** Whether there are more than the answer could hold. */
   readonly more: boolean;
 }
-
-/** Why the service refuses a frame. */
-export type ErrorCode =
-  | 'bad_json'
-  | 'bad_frame'
-  | 'unknown_action'
-  | 'forbidden_channel'
-  | 'too_many_channels'
-  | 'message_too_large'
-  | 'rate_limited'
-  | 'token_expired'
-  | 'connection_gone'
-  | 'unavailable'
-  | 'internal';
 
 export type ClientFrame =
   | { action: 'subscribe'; channel: string; since?: Cursor; request: number }

@@ -4,8 +4,8 @@ import {
   DeleteCommand,
   type DynamoDBDocumentClient,
   PutCommand,
-  QueryCommand,
-  ScanCommand,
+  paginateQuery,
+  paginateScan,
   UpdateCommand,
 } from '@aws-sdk/lib-dynamodb';
 import { epochSeconds } from './dynamodb.ts';
@@ -65,25 +65,23 @@ export function dynamoDbConnections(client: DynamoDBDocumentClient, tableName: s
     }
   };
   const count = async (index: { name: string; partitionKey: string }, value: string, limit: number) => {
-    let counted = 0;
-    let ExclusiveStartKey: Record<string, unknown> | undefined;
     // A page ends at 1 MB, which some 15,000 connections fill.
-    do {
-      const page = await client.send(
-        new QueryCommand({
-          TableName: tableName,
-          IndexName: index.name,
-          KeyConditionExpression: '#key = :value',
-          ExpressionAttributeNames: { '#key': index.partitionKey },
-          ExpressionAttributeValues: { ':value': value },
-          Select: 'COUNT',
-          Limit: limit - counted,
-          ...(ExclusiveStartKey && { ExclusiveStartKey }),
-        }),
-      );
-      counted += page.Count ?? 0;
-      ExclusiveStartKey = page.LastEvaluatedKey;
-    } while (ExclusiveStartKey && counted < limit);
+    const pages = paginateQuery(
+      { client, pageSize: limit },
+      {
+        TableName: tableName,
+        IndexName: index.name,
+        KeyConditionExpression: '#key = :value',
+        ExpressionAttributeNames: { '#key': index.partitionKey },
+        ExpressionAttributeValues: { ':value': value },
+        Select: 'COUNT',
+      },
+    );
+    let counted = 0;
+    for await (const { Count = 0 } of pages) {
+      counted += Count;
+      if (counted >= limit) return limit;
+    }
     return counted;
   };
   return {
@@ -152,18 +150,9 @@ export function dynamoDbConnections(client: DynamoDBDocumentClient, tableName: s
       return found;
     },
     async *pages() {
-      let ExclusiveStartKey: Record<string, unknown> | undefined;
-      do {
-        const page = await client.send(
-          new ScanCommand({
-            TableName: tableName,
-            ConsistentRead: true,
-            ...(ExclusiveStartKey && { ExclusiveStartKey }),
-          }),
-        );
-        yield (page.Items ?? []) as Connection[];
-        ExclusiveStartKey = page.LastEvaluatedKey;
-      } while (ExclusiveStartKey);
+      for await (const { Items = [] } of paginateScan({ client }, { TableName: tableName, ConsistentRead: true })) {
+        yield Items as Connection[];
+      }
     },
     async markSilent(connectionId, lastSeenAt, now) {
       const result = await update({

@@ -3,6 +3,7 @@ import {
   type DynamoDBDocumentClient,
   GetCommand,
   PutCommand,
+  paginateQuery,
   QueryCommand,
   UpdateCommand,
 } from '@aws-sdk/lib-dynamodb';
@@ -93,24 +94,18 @@ export function dynamoDbMessageLog(client: DynamoDBDocumentClient, tableName: st
       }
     },
     async between(channel, from, to) {
+      const pages = paginateQuery(
+        { client },
+        {
+          TableName: tableName,
+          ConsistentRead: true,
+          KeyConditionExpression: 'channel = :channel AND #cursor BETWEEN :from AND :to',
+          ExpressionAttributeNames: { '#cursor': 'cursor' },
+          ExpressionAttributeValues: { ':channel': channel, ':from': from, ':to': to },
+        },
+      );
       const messages: Message[] = [];
-      let ExclusiveStartKey: Record<string, unknown> | undefined;
-      do {
-        const page = await client.send(
-          new QueryCommand({
-            TableName: tableName,
-            ConsistentRead: true,
-            KeyConditionExpression: 'channel = :channel AND #cursor BETWEEN :from AND :to',
-            ExpressionAttributeNames: { '#cursor': 'cursor' },
-            ExpressionAttributeValues: { ':channel': channel, ':from': from, ':to': to },
-            ...(ExclusiveStartKey && { ExclusiveStartKey }),
-          }),
-        );
-        for (const item of page.Items ?? []) {
-          messages.push(messageOf(item));
-        }
-        ExclusiveStartKey = page.LastEvaluatedKey;
-      } while (ExclusiveStartKey);
+      for await (const { Items = [] } of pages) messages.push(...Items.map(messageOf));
       return messages;
     },
     async from(channel, cursor) {

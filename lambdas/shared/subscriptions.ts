@@ -4,7 +4,7 @@ import {
   DeleteCommand,
   type DynamoDBDocumentClient,
   PutCommand,
-  QueryCommand,
+  paginateQuery,
 } from '@aws-sdk/lib-dynamodb';
 import { epochSeconds } from './dynamodb.ts';
 
@@ -48,23 +48,21 @@ export function dynamoDbSubscriptions(client: DynamoDBDocumentClient, tableName:
       }
     },
     async subscribers(channel, shard, limit) {
+      const pages = paginateQuery(
+        { client, ...(limit !== undefined && { pageSize: limit }) },
+        {
+          TableName: tableName,
+          ConsistentRead: true,
+          KeyConditionExpression: 'channelShard = :key',
+          ExpressionAttributeValues: { ':key': keyOf(channel, shard) },
+          ProjectionExpression: 'connectionId',
+        },
+      );
       const connectionIds: string[] = [];
-      let ExclusiveStartKey: Record<string, unknown> | undefined;
-      do {
-        const page = await client.send(
-          new QueryCommand({
-            TableName: tableName,
-            ConsistentRead: true,
-            KeyConditionExpression: 'channelShard = :key',
-            ExpressionAttributeValues: { ':key': keyOf(channel, shard) },
-            ProjectionExpression: 'connectionId',
-            ...(limit !== undefined && { Limit: limit - connectionIds.length }),
-            ...(ExclusiveStartKey && { ExclusiveStartKey }),
-          }),
-        );
-        for (const item of page.Items ?? []) connectionIds.push(item.connectionId);
-        ExclusiveStartKey = page.LastEvaluatedKey;
-      } while (ExclusiveStartKey && (limit === undefined || connectionIds.length < limit));
+      for await (const { Items = [] } of pages) {
+        for (const item of Items) connectionIds.push(item.connectionId);
+        if (limit !== undefined && connectionIds.length >= limit) return connectionIds.slice(0, limit);
+      }
       return connectionIds;
     },
   };

@@ -1,10 +1,8 @@
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Place, Resource } from '../assembly/resource.ts';
 import { type Authorization, AwsError, type FunctionInvoker, type Log } from '../aws/service.ts';
 import type { Authenticate } from '../iam/credentials.ts';
-import { createServerClose } from '../server-close.ts';
+import { listen } from '../listen.ts';
 import { isPreflight, preflightHeaders, responseHeaders } from './cors.ts';
 import { decodedPath, type HttpReply, httpEvent, httpReply, type IamCaller } from './http-events.ts';
 import { matchRoute, readHttpApi } from './http-routes.ts';
@@ -173,10 +171,7 @@ export async function startHttpApi(options: HttpApiOptions): Promise<RunningApi>
       response.destroy();
     });
   });
-  const closeServer = createServerClose(server);
-  server.listen(options.port, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const { port, close: closeServer } = await listen(server, options.port);
 
   return {
     url: `http://127.0.0.1:${port}`,

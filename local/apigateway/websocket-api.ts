@@ -1,12 +1,10 @@
-import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { Place, Resource } from '../assembly/resource.ts';
 import type { Authorization, FunctionInvoker, Log } from '../aws/service.ts';
 import type { Authenticate } from '../iam/credentials.ts';
-import { createServerClose } from '../server-close.ts';
+import { listen } from '../listen.ts';
 import { type Admission, createAdmit } from './admission.ts';
 import { createAuthorizer } from './authorizer.ts';
 import type { Connections } from './connections.ts';
@@ -136,13 +134,10 @@ export async function startWebSocketApi(options: WebSocketApiOptions): Promise<R
     { keepAliveTimeout: keepAliveMs },
     createManagementApi({ ...shared, ...limits, connections }),
   );
-  const closeServer = createServerClose(server);
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     track(handshake(request, socket, head));
   });
-  server.listen(options.port, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const { port, close: closeServer } = await listen(server, options.port);
 
   let closed: Promise<void> | undefined;
 

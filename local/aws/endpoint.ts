@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Authenticate } from '../iam/credentials.ts';
-import { createServerClose } from '../server-close.ts';
+import { listen } from '../listen.ts';
 import { AwsError, type AwsReply, type AwsService, type Log } from './service.ts';
 
 export interface AwsEndpointOptions {
@@ -107,10 +105,7 @@ export async function startAwsEndpoint(options: AwsEndpointOptions): Promise<Aws
       response.destroy();
     });
   });
-  const closeServer = createServerClose(server);
-  server.listen(options.port, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const { port, close: closeServer } = await listen(server, options.port);
   return {
     url: `http://127.0.0.1:${port}`,
     port,

@@ -1,8 +1,6 @@
-import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { z } from 'zod';
-import { createServerClose } from '../server-close.ts';
+import { listen } from '../listen.ts';
 import { createIssuer, type Issuer, readState, writeState } from './issuer.ts';
 
 const jwksPath = '/.well-known/jwks.json';
@@ -59,12 +57,10 @@ export async function startTokenIssuer(options: TokenIssuerOptions): Promise<Run
   const { stateDirectory, issuer, audience } = options;
   const server = createServer(jwksHandler(await createIssuer(stateDirectory)));
   await writeState(stateDirectory, 'issuer.json', { issuer, audience }, 0o644);
-  server.listen(options.port, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const { port, close } = await listen(server, options.port);
   return {
     jwksUrl: `http://127.0.0.1:${port}${jwksPath}`,
     port,
-    close: createServerClose(server),
+    close,
   };
 }
