@@ -4,6 +4,7 @@ import { WebSocketLambdaAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authoriz
 import { WebSocketLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
+import type { Handler } from './handler.ts';
 
 /** API Gateway's account quotas in requests a second and burst ("Amazon API Gateway quotas"), which all APIs share. */
 const accountQuota = { rate: 10_000, burst: 5_000 };
@@ -62,12 +63,14 @@ export class Gateway extends Construct {
     this.api.addRoute('$default', { ...options('Message', message), returnResponse: true });
   }
 
-  /** What `@connections` needs, by method; a function that closes need not post. */
-  connectionsArn(method: 'POST' | 'DELETE' | 'GET'): string {
-    return Stack.of(this).formatArn({
-      service: 'execute-api',
-      resource: this.api.apiId,
-      resourceName: `${this.stage.stageName}/${method}/@connections/*`,
-    });
+  /** Allows `@connections` by method; a function that closes need not post. */
+  allowConnections(handler: Handler, ...methods: ('POST' | 'DELETE' | 'GET')[]): void {
+    const arn = (method: string) =>
+      Stack.of(this).formatArn({
+        service: 'execute-api',
+        resource: this.api.apiId,
+        resourceName: `${this.stage.stageName}/${method}/@connections/*`,
+      });
+    handler.allow(['execute-api:ManageConnections'], methods.map(arn));
   }
 }

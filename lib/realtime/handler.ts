@@ -1,33 +1,40 @@
-import type { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import type { Duration } from 'aws-cdk-lib';
 import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Architecture, Function as LambdaFunction, LoggingFormat, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { bundledCode } from './bundle.ts';
+import type { ServiceContext } from './service-context.ts';
 
-export interface HandlerProps {
+export interface HandlerProps<Variables> {
   /** Folder under `lambdas/` whose `index.ts` exports `handler`. */
   readonly folder: string;
+  /** What it does, in a few words. */
   readonly description: string;
-  readonly service: string;
+  readonly context: ServiceContext;
   /** What the folder's `variables.ts` asks for. */
-  readonly variables: Readonly<Record<string, string>>;
+  readonly variables: Variables;
   readonly timeout: Duration;
-  /** Megabytes; a function's share of CPU grows with it. */
-  readonly memorySize: number;
-  readonly removalPolicy: RemovalPolicy;
 }
 
 /** One of the service's functions, with a role that may write its own log and nothing else until it is granted more. */
-export class Handler extends LambdaFunction {
-  constructor(scope: Construct, id: string, props: HandlerProps) {
+export class Handler<
+  Variables extends Readonly<Record<string, string>> = Readonly<Record<string, string>>,
+> extends LambdaFunction {
+  constructor(
+    scope: Construct,
+    id: string,
+    { context, folder, timeout, variables, ...props }: HandlerProps<Variables>,
+  ) {
+    const { service, environmentName, settings, removalPolicy } = context;
+    const description = `${service} ${environmentName}: ${props.description}`;
     const logGroup = new LogGroup(scope, `${id}Log`, {
       retention: RetentionDays.ONE_MONTH,
-      removalPolicy: props.removalPolicy,
+      removalPolicy,
     });
     const role = new Role(scope, `${id}Role`, {
       assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
-      description: props.description,
+      description,
     });
     role.addToPolicy(
       new PolicyStatement({
@@ -37,21 +44,27 @@ export class Handler extends LambdaFunction {
       }),
     );
     super(scope, id, {
-      code: bundledCode(props.folder),
+      code: bundledCode(folder),
       handler: 'index.handler',
-      description: props.description,
+      description,
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
-      memorySize: props.memorySize,
-      timeout: props.timeout,
+      memorySize: settings.functionMemoryMegabytes,
+      timeout,
       role,
       logGroup,
       loggingFormat: LoggingFormat.JSON,
       environment: {
-        ...props.variables,
-        POWERTOOLS_SERVICE_NAME: props.service,
+        ...variables,
+        POWERTOOLS_SERVICE_NAME: service,
+        ENVIRONMENT: environmentName,
         NODE_OPTIONS: '--enable-source-maps',
       },
     });
+  }
+
+  /** Allows `actions` (with their service's prefix) on just these ARNs. */
+  allow(actions: readonly string[], resources: readonly string[]): void {
+    this.addToRolePolicy(new PolicyStatement({ actions: [...actions], resources: [...resources] }));
   }
 }

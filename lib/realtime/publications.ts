@@ -1,6 +1,7 @@
 import { Duration, type RemovalPolicy } from 'aws-cdk-lib';
 import { DeduplicationScope, FifoThroughputLimit, Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import type { Handler } from './handler.ts';
 
 export interface PublicationsProps {
   /** Of the function that consumes. */
@@ -38,5 +39,10 @@ export class Publications extends Construct {
       visibilityTimeout: Duration.seconds(6 * consumerTimeout.toSeconds()),
       deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: 1000 },
     });
+  }
+
+  /** Allows to publish. */
+  allowSend(handler: Handler): void {
+    this.queue.grant(handler, 'sqs:SendMessage');
   }
 }

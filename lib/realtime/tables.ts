@@ -1,7 +1,10 @@
 import { RemovalPolicy } from 'aws-cdk-lib';
 import { AttributeType, BillingMode, ProjectionType, Table, TableEncryption } from 'aws-cdk-lib/aws-dynamodb';
 import { Construct } from 'constructs';
+import type { presenceVariables } from '../../lambdas/shared/presence.ts';
 import { connectionsTable, messagesTable, operationsTable, subscriptionsTable } from '../../lambdas/shared/tables.ts';
+import type { VariablesOf } from '../../lambdas/shared/variables.ts';
+import type { Handler } from './handler.ts';
 
 export interface TablesProps {
   readonly removalPolicy: RemovalPolicy;
@@ -55,5 +58,28 @@ export class Tables extends Construct {
       partitionKey: string(operationsTable.partitionKey),
       timeToLiveAttribute: operationsTable.timeToLive,
     });
+  }
+
+  get presenceVariables(): VariablesOf<typeof presenceVariables> {
+    return {
+      CONNECTIONS_TABLE: this.connections.tableName,
+      SUBSCRIPTIONS_TABLE: this.subscriptions.tableName,
+      OPERATIONS_TABLE: this.operations.tableName,
+    };
+  }
+
+  /** Allows DynamoDB actions on one table, without its indexes, which `table.grant` would add. */
+  allow(handler: Handler, table: 'connections' | 'subscriptions' | 'messages' | 'operations', ...actions: string[]) {
+    handler.allow(
+      actions.map(action => `dynamodb:${action}`),
+      [this[table].tableArn],
+    );
+  }
+
+  /** What `forget` needs: the item, its subscriptions, the count. */
+  allowForget(handler: Handler): void {
+    this.allow(handler, 'connections', 'DeleteItem');
+    this.allow(handler, 'subscriptions', 'BatchWriteItem');
+    this.allow(handler, 'operations', 'UpdateItem');
   }
 }
