@@ -3,6 +3,8 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
+  // Run by `npm run test:browser`, where there is a Chromium.
+  testPathIgnorePatterns: ['<rootDir>/test/browser/'],
   transform: {
     '^.+\\.[mc]?[jt]s$': [
       '@swc/jest',

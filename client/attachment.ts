@@ -1,7 +1,7 @@
 import { type Backoff, fullJitter } from './backoff.ts';
-import type { ChannelOrder } from './channel-order.ts';
 import type { Clock } from './clock.ts';
 import type { ClientFrame, Cursor, ErrorFrame, ServerFrame, SubscribedFrame } from './frames.ts';
+import type { Order } from './order.ts';
 
 export interface AttachmentOptions {
   readonly clock: Clock;
@@ -29,7 +29,7 @@ export interface AttachmentEvents {
 
 interface Question {
   readonly request: number;
-  readonly order: ChannelOrder | undefined;
+  readonly order: Order | undefined;
   readonly since: Cursor | undefined;
   cancel: () => void;
 }
@@ -45,9 +45,11 @@ export class Attachment {
   readonly channel: string;
   readonly #options: AttachmentOptions;
   readonly #events: AttachmentEvents;
-  #order: ChannelOrder | undefined;
+  #order: Order | undefined;
   #question: Question | undefined;
   #askAgain = false;
+  /** What was asked from when the answer said that there is more, and overtook the messages that it answers with. */
+  #moreAfter: Cursor | undefined;
   #joined = false;
   #settled = false;
   #failures = 0;
@@ -67,7 +69,7 @@ export class Attachment {
   }
 
   /** Subscribes, from where the order stands. */
-  join(order: ChannelOrder): void {
+  join(order: Order): void {
     this.#order = order;
     this.#settled = false;
     this.ask();
@@ -87,6 +89,7 @@ export class Attachment {
       return;
     }
     this.#askAgain = false;
+    this.#moreAfter = undefined;
     const { channel } = this;
     const order = this.#order;
     if (!order && !this.#joined) {
@@ -107,7 +110,8 @@ export class Attachment {
     }
     // Even a subscription that is refused or not answered may stand.
     this.#joined = true;
-    this.#events.send({ action: 'subscribe', channel, request, ...(since !== undefined && { since }) }, sent);
+    const from = { ...(since !== undefined && { since }), ...(order.latestOnly && { latest: true as const }) };
+    this.#events.send({ action: 'subscribe', channel, request, ...from }, sent);
   }
 
   /** @returns whether the frame answers what this has asked */
@@ -135,9 +139,13 @@ export class Attachment {
     this.#failed(error, order);
   }
 
-  /** To be called after a message of the channel: asks again if a gap stays open. */
+  /** To be called after a message of the channel: asks for what is left, and again if a gap stays open. */
   watch(): void {
     const order = this.#order;
+    if (this.#moreAfter !== undefined && (order?.cursor ?? '') > this.#moreAfter) {
+      this.ask();
+      return;
+    }
     if (!order?.behind || this.#question || this.#cancelPause || this.#cancelWatch) return;
     const { clock, gapMs } = this.#options;
     const seen = order.cursor;
@@ -159,7 +167,7 @@ export class Attachment {
     this.#rest();
   }
 
-  #subscribed(frame: SubscribedFrame, order: ChannelOrder | undefined, since: Cursor | undefined): void {
+  #subscribed(frame: SubscribedFrame, order: Order | undefined, since: Cursor | undefined): void {
     this.#failures = 0;
     if (!order || order !== this.#order) {
       this.ask();
@@ -177,6 +185,7 @@ export class Attachment {
       return;
     }
     if (frame.more) {
+      this.#moreAfter = since;
       this.watch();
       return;
     }
@@ -187,13 +196,14 @@ export class Attachment {
     this.watch();
   }
 
-  #failed(error: ErrorFrame, order: ChannelOrder | undefined): void {
+  #failed(error: ErrorFrame, order: Order | undefined): void {
     switch (error.code) {
       case 'token_expired':
       case 'connection_gone':
         // The connection is given up by its owner.
         return;
       case 'rate_limited':
+      case 'throttled':
       case 'unavailable':
       case 'internal': {
         const { clock, backoff } = this.#options;

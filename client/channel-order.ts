@@ -1,4 +1,7 @@
-import { type Cursor, type Message, origin } from './frames.ts';
+import type { Clock } from './clock.ts';
+import { type Cursor, origin, type PlacedFrame, type SubscribedFrame } from './frames.ts';
+import { Inbox, type InboxEvents, readKept } from './inbox.ts';
+import type { Order } from './order.ts';
 
 /** What a subscriber was told that it cannot have. */
 export interface Loss {
@@ -9,8 +12,7 @@ export interface Loss {
   readonly resumesAt: Cursor;
 }
 
-export interface ChannelEvents {
-  message(message: Message): void;
+export interface ChannelEvents extends InboxEvents {
   lost(loss: Loss): void;
 }
 
@@ -19,37 +21,43 @@ const maxHeld = 1_000;
 
 /**
  * The order of one channel, whatever the connections bring: each message is delivered after the one that it names as
- * `previous`, and once. It outlives connections, and may be fed by two at a time.
+ * `previous`, and once.
  */
-export class ChannelOrder {
+export class ChannelOrder implements Order {
+  readonly latestOnly = false;
   readonly channel: string;
   readonly #events: ChannelEvents;
+  readonly #inbox: Inbox;
   #cursor: Cursor | undefined;
   /** Messages to come that are known of: up to here. */
   #target: Cursor = origin;
   /** By the cursor of the message that must come before. */
-  readonly #held = new Map<Cursor, Message>();
+  readonly #held = new Map<Cursor, PlacedFrame>();
   #ended = false;
 
-  /** @param since the position to go on from; undefined for the one that the first answer gives */
-  constructor(channel: string, since: Cursor | undefined, events: ChannelEvents) {
+  /** @param since the position that the application kept; undefined for the one that the first answer gives */
+  constructor(channel: string, since: Cursor | undefined, clock: Pick<Clock, 'now'>, events: ChannelEvents) {
     this.channel = channel;
-    this.#cursor = since;
     this.#events = events;
+    const kept = since === undefined ? undefined : readKept(since);
+    this.#cursor = kept?.from;
+    this.#inbox = new Inbox(kept?.deliveredTo ?? '', clock, events);
   }
 
-  /** All up to here was delivered, or was never asked for. Undefined until the first answer. */
+  /** All up to here was taken, or was never asked for. */
   get cursor(): Cursor | undefined {
     return this.#cursor;
   }
 
-  /** Whether something is known to be missing. */
+  get kept(): Cursor | undefined {
+    return this.#cursor === undefined ? undefined : this.#inbox.kept(this.#cursor);
+  }
+
   get behind(): boolean {
     return this.#held.size > 0 || this.#target > (this.#cursor ?? origin);
   }
 
-  /** Takes a message from any connection, live or replayed, in any order and as often as it comes. */
-  receive(message: Message): void {
+  receive(message: PlacedFrame): void {
     if (this.#ended || (this.#cursor !== undefined && message.cursor <= this.#cursor)) return;
     const previous = message.previous ?? origin;
     if (this.#held.size < maxHeld || previous === this.#cursor) this.#held.set(previous, message);
@@ -57,12 +65,7 @@ export class ChannelOrder {
     this.#release();
   }
 
-  /**
-   * Takes the answer to a subscription.
-   * @param since what was asked for
-   * @returns whether the answer is about a position that was left meanwhile, so that the question must be asked anew
-   */
-  subscribed(since: Cursor | undefined, answer: { readonly cursor: Cursor; readonly recovered: boolean }): boolean {
+  subscribed(since: Cursor | undefined, answer: Pick<SubscribedFrame, 'cursor' | 'recovered'>): boolean {
     const cursor = this.#cursor;
     if (cursor === undefined) {
       this.#cursor = answer.cursor;
@@ -74,15 +77,17 @@ export class ChannelOrder {
       // The service knows no such position, and all of its own are before it: its log was begun anew.
       if (answer.cursor < cursor) this.#target = origin;
       this.#cursor = answer.cursor;
+      this.#inbox.interrupted(this.channel, answer.cursor);
+      if (this.#ended) return false;
       this.#events.lost({ channel: this.channel, after: cursor, resumesAt: answer.cursor });
       this.#release();
     }
     return false;
   }
 
-  /** Nothing is delivered from here on. */
   end(): void {
     this.#ended = true;
+    this.#inbox.end();
     this.#held.clear();
   }
 
@@ -92,7 +97,7 @@ export class ChannelOrder {
       this.#held.delete(this.#cursor);
       this.#cursor = next.cursor;
       // Last, since the application may end the subscription here.
-      this.#events.message(next);
+      this.#inbox.take(next);
       if (this.#ended) return;
     }
     for (const [previous, message] of this.#held) {

@@ -1,13 +1,14 @@
 import type { Clock } from './clock.ts';
 import { UnreadableFrame } from './errors.ts';
 import { type ClientFrame, readFrame, type ServerFrame, subprotocol } from './frames.ts';
+import { tokenExpiry } from './token-expiry.ts';
 
 /** What this library uses of a WebSocket: the browser's, Node's, and that of the package `ws` have it. */
 export interface WebSocketLike {
   addEventListener(type: 'open' | 'close' | 'error', listener: () => void): void;
   addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
   send(text: string): void;
-  close(): void;
+  close(code?: number): void;
 }
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
 
@@ -41,6 +42,7 @@ export class Connection {
   readonly #waiting: { readonly text: string; sent(): void }[] = [];
   readonly #cancel = new Map<'connect' | 'heartbeat' | 'silence' | 'pace', () => void>();
   #socket: WebSocketLike | undefined;
+  #tokenExpiresAt: number | undefined;
   #allowance: number;
   #allowanceAt = 0;
   #ended = false;
@@ -57,6 +59,11 @@ export class Connection {
         token => this.#connect(token),
         (cause: unknown) => this.end('no token', cause),
       );
+  }
+
+  /** Epoch milliseconds; undefined before there is a token, and where it does not say. */
+  get tokenExpiresAt(): number | undefined {
+    return this.#tokenExpiresAt;
   }
 
   /**
@@ -76,16 +83,20 @@ export class Connection {
     this.#events.ended(reason, cause);
   }
 
-  /** Closes it. Nothing of it is heard again, also if the network keeps the socket from closing. */
-  close(): void {
+  /**
+   * Closes it. Nothing of it is heard again, also if the network keeps the socket from closing.
+   * @param code tells the service why, where it is to know
+   */
+  close(code?: number): void {
     if (this.#ended) return;
     this.#ended = true;
     for (const cancel of this.#cancel.values()) cancel();
-    this.#socket?.close();
+    this.#socket?.close(code);
   }
 
   #connect(token: string): void {
     if (this.#ended) return;
+    this.#tokenExpiresAt = tokenExpiry(token);
     let socket: WebSocketLike;
     try {
       socket = new this.#options.WebSocket(this.#options.url, [subprotocol, `bearer.${token}`]);

@@ -1,3 +1,5 @@
+import type { Undeliverable } from './assembler.ts';
+import type { Loss } from './channel-order.ts';
 import type { ErrorCode } from './frames.ts';
 
 /** What all errors of this library are. */
@@ -27,6 +29,39 @@ export class OutcomeUnknown extends SteadySocketError {
     super('sent, but neither accepted nor refused');
     this.id = id;
     this.channel = channel;
+  }
+}
+
+/** A publication with `latestOnly` was not accepted before a newer one of its channel took its place. */
+export class Superseded extends SteadySocketError {
+  override readonly name = 'Superseded';
+  /** The publication's id. */
+  readonly id: string;
+  readonly channel: string;
+  constructor(id: string, channel: string) {
+    super('a newer one took its place');
+    this.id = id;
+    this.channel = channel;
+  }
+}
+
+/** Messages of a channel cannot be had, and its subscriber has no `onLost` to be told so. */
+export class MessagesLost extends SteadySocketError {
+  override readonly name = 'MessagesLost';
+  readonly loss: Loss;
+  constructor(loss: Loss) {
+    super(`${loss.channel}: messages after ${loss.after} are lost`);
+    this.loss = loss;
+  }
+}
+
+/** A message of a channel cannot be had, and its subscriber has no `onUndeliverable` to be told so. */
+export class MessageUndeliverable extends SteadySocketError {
+  override readonly name = 'MessageUndeliverable';
+  readonly undeliverable: Undeliverable;
+  constructor(undeliverable: Undeliverable) {
+    super(`${undeliverable.channel}: the message at ${undeliverable.cursor} is ${undeliverable.reason}`);
+    this.undeliverable = undeliverable;
   }
 }
 

@@ -15,6 +15,8 @@ export interface Request {
   readonly patienceMs: number;
   /** From when: when it was asked, or from when it was sent, however long that takes. */
   readonly patienceFrom: 'asked' | 'sent';
+  /** Called before it goes out for the first time. */
+  sent?(): void;
   /** @returns whether this is the answer it waits for */
   answered(frame: ServerFrame): boolean;
   refused(error: ErrorFrame): void;
@@ -27,11 +29,15 @@ interface Pending {
   deadline: number;
   sent: boolean;
   failures: number;
+  /** Until when the service will not have it, epoch milliseconds; undefined while that is not known. */
+  throttledUntil: number | undefined;
   cancelResend: () => void;
   cancelDeadline: () => void;
 }
 
 const nothing = () => {};
+/** Where a throttle does not say how long it takes. */
+const throttledMs = 1_000;
 
 /**
  * Requests that are sent, on one connection after the other, until they are answered or their time is up. They must
@@ -46,24 +52,44 @@ export class Requests {
     this.#options = options;
   }
 
-  ask(request: Request): void {
+  /** @param waitMs it goes out after so long at first */
+  ask(request: Request, waitMs = 0): void {
+    const { clock } = this.#options;
     const pending: Pending = {
       request,
       deadline: Number.POSITIVE_INFINITY,
       sent: false,
       failures: 0,
+      throttledUntil: waitMs > 0 ? clock.now() + waitMs : undefined,
       cancelResend: nothing,
       cancelDeadline: nothing,
     };
     this.#pending.set(request.frame.request, pending);
     if (request.patienceFrom === 'asked') this.#startPatience(pending);
-    this.#attempt(pending);
+    if (waitMs > 0) this.#attemptAfter(waitMs, pending);
+    else this.#attempt(pending);
+  }
+
+  /**
+   * Takes a request back that is not on its way: it was never sent, or the service would not have it yet.
+   * @returns how long another in its place has to wait, in milliseconds; undefined where this one is on its way
+   */
+  withdraw(request: Request): number | undefined {
+    const pending = this.#pending.get(request.frame.request);
+    if (!pending || (pending.sent && pending.throttledUntil === undefined)) return undefined;
+    this.#forget(pending);
+    return Math.max(0, (pending.throttledUntil ?? 0) - this.#options.clock.now());
   }
 
   /** From now on requests go this way; what is pending is sent again. */
   connected(send: (frame: ClientFrame, sent: () => void) => void): void {
     this.#send = send;
-    for (const pending of [...this.#pending.values()]) this.#attempt(pending);
+    const now = this.#options.clock.now();
+    for (const pending of [...this.#pending.values()]) {
+      const { throttledUntil = now } = pending;
+      if (throttledUntil > now) this.#attemptAfter(throttledUntil - now, pending);
+      else this.#attempt(pending);
+    }
   }
 
   disconnected(): void {
@@ -94,6 +120,11 @@ export class Requests {
     }
   }
 
+  #attemptAfter(ms: number, pending: Pending): void {
+    pending.cancelResend();
+    pending.cancelResend = this.#options.clock.after(ms, () => this.#attempt(pending));
+  }
+
   #attempt(pending: Pending): void {
     pending.cancelResend();
     // Timers stand still while a machine sleeps, the service's deduplication does not.
@@ -102,15 +133,16 @@ export class Requests {
       return;
     }
     if (!this.#send) return;
+    pending.throttledUntil = undefined;
     if (!pending.sent) {
       pending.sent = true;
+      pending.request.sent?.();
       if (pending.request.patienceFrom === 'sent') this.#startPatience(pending);
     }
     const send = this.#send;
     send(pending.request.frame, () => {
       if (this.#send !== send || this.#pending.get(pending.request.frame.request) !== pending) return;
-      pending.cancelResend();
-      pending.cancelResend = this.#options.clock.after(this.#options.resendMs, () => this.#attempt(pending));
+      this.#attemptAfter(this.#options.resendMs, pending);
     });
   }
 
@@ -131,9 +163,14 @@ export class Requests {
       case 'unavailable':
       case 'internal': {
         const { clock, backoff } = this.#options;
-        pending.cancelResend();
-        const wait = (error.retryAfterMs ?? 0) + fullJitter(pending.failures++, backoff, clock);
-        pending.cancelResend = clock.after(wait, () => this.#attempt(pending));
+        this.#attemptAfter((error.retryAfterMs ?? 0) + fullJitter(pending.failures++, backoff, clock), pending);
+        return;
+      }
+      case 'throttled': {
+        // The pace is this publisher's own: there is no crowd to come apart from.
+        const wait = error.retryAfterMs ?? throttledMs;
+        pending.throttledUntil = this.#options.clock.now() + wait;
+        this.#attemptAfter(wait, pending);
         return;
       }
       default:

@@ -1,7 +1,10 @@
 import { type App, Tags } from 'aws-cdk-lib';
+import { assertReachable } from './config/contacts.ts';
 import type { Environment } from './config/environment.ts';
 import { loadEnvironment } from './config/load.ts';
+import { ObservabilityStack } from './observability/observability-stack.ts';
 import { RealtimeStack } from './realtime/realtime-stack.ts';
+import { described } from './runbook/problem.ts';
 import { listServices, loadRunbook } from './runbook/reader.ts';
 
 /** Which service to build for which environment, as the command line says it. */
@@ -41,15 +44,14 @@ export async function serviceApp(app: App, selection: Selection): Promise<void> 
     const services = listServices(selection.runbooks).join(', ');
     throw new SelectionError(`say what to build with -c service=SERVICE -c env=ENVIRONMENT; services: ${services}`);
   }
-  const runbook = loadRunbook(service, selection.runbooks);
+  const runbook = loadRunbook(service, selection.runbooks, warning => console.error(`warning: ${described(warning)}`));
   const loaded = await loadEnvironment(env, selection.environments);
   const environment = selection.anonymous ? withAnonymous(loaded) : loaded;
+  assertReachable(runbook, environment);
   const { account, region } = environment;
-  new RealtimeStack(app, `${service}-${env}-Realtime`, {
-    runbook,
-    environment,
-    env: { region, ...(account !== undefined && { account }) },
-  });
+  const props = { runbook, environment, env: { region, ...(account !== undefined && { account }) } };
+  const realtime = new RealtimeStack(app, `${service}-${env}-Realtime`, props);
+  new ObservabilityStack(app, `${service}-${env}-Observability`, { ...props, realtime });
   Tags.of(app).add('service', service);
   Tags.of(app).add('environment', env);
 }

@@ -9,30 +9,51 @@ import type { Identities } from './assembly/resource.ts';
 import { TemplateError } from './assembly/template-error.ts';
 import { startAwsEndpoint } from './aws/endpoint.ts';
 import type { Log } from './aws/service.ts';
+import { executionMetrics } from './cloudwatch/execution-metrics.ts';
+import { gatewayMetrics } from './cloudwatch/gateway-metrics.ts';
+import { identities as cloudWatchIdentities } from './cloudwatch/identities.ts';
+import { queueMetrics } from './cloudwatch/queue-metrics.ts';
+import { type CloudWatch, createCloudWatch } from './cloudwatch/service.ts';
+import { measuredDynamoDb } from './cloudwatch/table-metrics.ts';
 import { identities as dynamoDbIdentities } from './dynamodb/identities.ts';
 import { startDynamoDb } from './dynamodb/service.ts';
+import { identities as eventsIdentities } from './events/rules.ts';
+import { type Events, startEvents } from './events/service.ts';
+import { startFaultControl } from './faults/control-server.ts';
+import { createFaults, type Faults } from './faults/faults.ts';
 import { createCredentials, type KeyPair } from './iam/credentials.ts';
 import { identities as iamIdentities } from './iam/identities.ts';
 import { createAuthorization } from './iam/policies.ts';
+import { identities as kmsIdentities, readKeys } from './kms/keys.ts';
 import { identities as eventSourceIdentities, startEventSourceMappings } from './lambda/event-source-mapping.ts';
 import { identities as lambdaIdentities } from './lambda/identities.ts';
 import { startLambda } from './lambda/lambda.ts';
+import { createLambdaService } from './lambda/service.ts';
+import { createMonitoringClock } from './monitoring-clock.ts';
 import { identities as schedulerIdentities, startScheduler } from './scheduler/scheduler.ts';
+import { identities as secretsManagerIdentities, startSecretsManager } from './secretsmanager/service.ts';
 import { identities as snsIdentities } from './sns/identities.ts';
 import { startSns } from './sns/service.ts';
 import { identities as sqsIdentities } from './sqs/identities.ts';
 import { startSqs } from './sqs/service.ts';
+import { identities as stepFunctionsIdentities } from './stepfunctions/identities.ts';
+import { startStepFunctions } from './stepfunctions/service.ts';
 import { startTokenIssuer } from './tokens/server.ts';
 
 const identities: Identities = {
   ...apiGatewayIdentities,
+  ...cloudWatchIdentities,
   ...dynamoDbIdentities,
   ...eventSourceIdentities,
+  ...eventsIdentities,
   ...iamIdentities,
+  ...kmsIdentities,
   ...lambdaIdentities,
   ...schedulerIdentities,
+  ...secretsManagerIdentities,
   ...snsIdentities,
   ...sqsIdentities,
+  ...stepFunctionsIdentities,
 };
 
 export interface EnvironmentOptions {
@@ -45,8 +66,10 @@ export interface EnvironmentOptions {
   readonly httpPort: number;
   readonly awsPort: number;
   readonly tokensPort: number;
-  /** How many times faster than the clock the monitoring plane runs: schedules now. The data plane stays real. */
+  /** How many times faster than the clock the monitoring plane runs: metrics, alarms, schedules, waits. The data plane stays real. */
   readonly timeScale: number;
+  /** Monitoring time after which the alarms are there. @default 5 min, as if their stack were deployed after the others */
+  readonly alarmDelayMs?: number;
   /** Drop what an earlier run left in the state directory. */
   readonly fresh: boolean;
   readonly log: Log;
@@ -66,12 +89,19 @@ export interface LocalEnvironment {
   readonly endpoints: Endpoints;
   /** Keys of a user who may do everything, for the CLI and SDKs. */
   readonly developer: KeyPair;
+  /** What goes wrong, by order. */
+  readonly faults: Faults;
+  /** Metrics and alarms. */
+  readonly cloudwatch: CloudWatch;
   /**
    * Ends it: clients are closed and their `$disconnect` delivered, functions under way finish, queues and tables stay as
    * they are.
    */
   close(): Promise<void>;
 }
+
+/** Monitoring time from the deployment of the data path to that of its alarms: by then there is something to look at. */
+const deploymentMs = 5 * 60_000;
 
 /** Environments of one function at once: more than cores, since they mostly wait; each takes some 40 MB. */
 const maxFunctionEnvironments = 6;
@@ -90,7 +120,7 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
   const { stateDirectory, log } = options;
   const { place, resources, outputs, asset } = readAssembly(options.assembly, identities);
   if (options.fresh) {
-    const kept = ['dynamodb', 'sqs.sqlite', 'sqs.sqlite-wal', 'sqs.sqlite-shm', 'logs'].map(part =>
+    const kept = ['dynamodb', 'sqs.sqlite', 'sqs.sqlite-wal', 'sqs.sqlite-shm', 'logs', 'secrets.json'].map(part =>
       rm(join(stateDirectory, part), { recursive: true, force: true }),
     );
     await Promise.all(kept);
@@ -99,11 +129,17 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
   const authorization = createAuthorization({ resources, place });
   const credentials = createCredentials({ place });
   const { authenticate } = credentials;
-  const common = { resources, place, authorization, log };
+  const faults = createFaults({ resources, log });
+  const monitoringClock = createMonitoringClock(options.timeScale);
+  const cloudwatch = createCloudWatch({ resources, place, authorization, log, clock: monitoringClock });
+  const keys = readKeys(resources, authorization);
+  const common = { resources, place, authorization, log, faults, metrics: cloudwatch };
 
   const closers: (() => void | Promise<void>)[] = [];
   const close = async () => {
     const failures: unknown[] = [];
+    // Nothing that closes may wait for what a fault holds back.
+    faults.close();
     // Last started, first closed: each part's users are gone before it is. One that fails keeps no other open.
     for (const closer of closers.splice(0).reverse()) {
       try {
@@ -119,7 +155,7 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
   closers.push(() => rm(endpointsFile, { force: true }));
   try {
     const issuer = { issuer: output(outputs, 'TokenIssuer'), audience: output(outputs, 'TokenAudience') };
-    const tokens = await startTokenIssuer({ stateDirectory, port: options.tokensPort, ...issuer });
+    const tokens = await startTokenIssuer({ stateDirectory, port: options.tokensPort, faults, ...issuer });
     closers.push(() => tokens.close());
     const dynamodb = await startDynamoDb({ ...common, stateDirectory });
     closers.push(() => dynamodb.close());
@@ -149,24 +185,68 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
       },
       logDirectory: join(stateDirectory, 'logs'),
       maxEnvironments: maxFunctionEnvironments,
+      releaseTime: monitoringClock.now,
+      onLogLine: (functionName, line) => cloudwatch.takeLogLine(functionName, line),
     });
-    const sns = await startSns({ ...common, sqs, invoker: lambda });
+    const sns = await startSns({ ...common, keys, sqs, invoker: lambda });
     closers.push(() => sns.close());
+    const secretsmanager = startSecretsManager({ ...common, stateDirectory });
+    const countExecution = executionMetrics(cloudwatch);
+    const states = await startStepFunctions({
+      ...common,
+      forRole: credentials.forRole,
+      endpoint: () => endpoint.url,
+      lambda,
+      sns,
+      // The two know each other; no execution starts before both run.
+      events: {
+        putEvents: (entries, principal) => events.putEvents(entries, principal),
+        putEvent: event => {
+          countExecution(event);
+          events.putEvent(event);
+        },
+      },
+      clock: monitoringClock,
+    });
+    const events: Events = startEvents({ ...common, lambda, sqs, sns, stepFunctions: states, clock: monitoringClock });
     const endpoint = await startAwsEndpoint({
       port: options.awsPort,
-      services: { dynamodb, sqs, sns },
+      services: {
+        dynamodb: measuredDynamoDb(dynamodb, cloudwatch),
+        sqs,
+        sns,
+        states,
+        events,
+        secretsmanager,
+        lambda: createLambdaService({ lambda, authorization }),
+        monitoring: cloudwatch,
+      },
       authenticate,
       log,
+      faults,
     });
     closers.push(() => endpoint.close());
-    // Before the endpoint: functions under way finish, and need it to.
+    // Before the endpoint: executions and functions under way end, and need it to.
     closers.push(() => lambda.close());
+    closers.push(() => states.close());
+    closers.push(() => events.close());
+    cloudwatch.everyMinute(queueMetrics(() => sqs.metrics(), cloudwatch));
+    cloudwatch.start({ sns, onStateChange: event => events.putEvent(event) }, options.alarmDelayMs ?? deploymentMs);
+    closers.push(() => cloudwatch.close());
     addresses.set(`https://sqs.${place.region}.amazonaws.com`, endpoint.url);
 
     const gateway = { ...common, invoker: lambda, authenticate, quotas: createAccountQuotas() };
-    const websocket = await startWebSocketApi({ ...gateway, port: options.port });
+    const websocket = await startWebSocketApi({
+      ...gateway,
+      port: options.port,
+      onMetric: gatewayMetrics(resources, 'WEBSOCKET', cloudwatch),
+    });
     closers.push(() => websocket.close());
-    const http = await startHttpApi({ ...gateway, port: options.httpPort });
+    const http = await startHttpApi({
+      ...gateway,
+      port: options.httpPort,
+      onMetric: gatewayMetrics(resources, 'HTTP', cloudwatch),
+    });
     closers.push(() => http.close());
     const websocketUrl = output(outputs, 'WebSocketUrl');
     const { origin: publicSocket, host, pathname } = new URL(websocketUrl);
@@ -182,8 +262,11 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
       functionTimeoutSeconds: lambda.timeoutSeconds,
     });
     closers.push(() => eventSources.close());
-    const scheduler = startScheduler({ resources, lambda, timeScale: options.timeScale, log });
+    const scheduler = startScheduler({ resources, lambda, stepFunctions: states, clock: monitoringClock, log });
     closers.push(() => scheduler.close());
+
+    const control = await startFaultControl(faults, stateDirectory);
+    closers.push(() => control.close());
 
     const endpoints: Endpoints = {
       websocketUrl: `${websocket.url}${pathname}`,
@@ -194,7 +277,7 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
       pid: process.pid,
     };
     await writeFile(endpointsFile, `${JSON.stringify(endpoints, null, 2)}\n`);
-    return { endpoints, developer: credentials.developer, close };
+    return { endpoints, developer: credentials.developer, faults, cloudwatch, close };
   } catch (error) {
     await close().catch((failure: Error) => log('error', 'local', failure.message));
     throw error;

@@ -42,6 +42,10 @@ describe('the app', () => {
   runbookBaseUrl: https://runbooks.example.org
   removalPolicy: retain
   anonymous: false
+  contacts:
+    operator: { slack: trading@slack.example.org, pagerduty: https://events.pagerduty.example.org/trading }
+    team-lead: { slack: trading@slack.example.org, phone: '+12025550100' }
+    cto: { email: cto@example.org, phone: '+12025550101' }
   limits: {}
 `,
     );

@@ -1,7 +1,8 @@
-import { errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { z } from 'zod';
+import { probeAlgorithm, probeIssuer } from '../shared/probe-token.ts';
 import { subprotocol } from '../shared/protocol.ts';
-import { everything, rightsSchema } from '../shared/rights.ts';
+import { everything, isReserved, probeChannel, type Rights, rightsSchema } from '../shared/rights.ts';
 import { type Session, sessionContext } from '../shared/session.ts';
 
 export interface AdmissionRules {
@@ -11,6 +12,8 @@ export interface AdmissionRules {
   readonly allowedOrigins: readonly string[];
   /** Whether a client without a token is admitted. */
   readonly anonymous: boolean;
+  /** The service's own probe signs with a secret, for the service, and may use one channel. */
+  readonly probe: { readonly audience: string; readonly secret: () => Promise<Uint8Array> };
 }
 
 /** Why a client is not admitted; `status` is what the handshake is answered with. */
@@ -37,7 +40,9 @@ export interface Handshake {
 const claimsSchema = z.object({
   sub: z.string().min(1).max(256),
   exp: z.number(),
-  channels: rightsSchema.default({ read: [], write: [] }),
+  channels: rightsSchema
+    .default({ read: [], write: [] })
+    .refine(({ read, write }) => ![...read, ...write].some(isReserved), 'names a channel that is reserved'),
 });
 
 /** API Gateway refuses an authorizer result over 8 KB; the policy and the other fields need the rest. */
@@ -53,9 +58,59 @@ function tokenOf(headers: Handshake['headers']): string | undefined {
     : undefined;
 }
 
-const refused = (status: 401 | 403, code: RefusedAdmission['code'], reason: string): Admission => ({
+const refused = (status: 401 | 403, code: RefusedAdmission['code'], reason: string) => ({
   refused: { status, code, reason },
 });
+
+/** Who issued a token, as it says itself: which key it has to be verified with. */
+function issuerOf(token: string): string | undefined {
+  try {
+    return decodeJwt(token).iss;
+  } catch {
+    // No token at all; verifying it tells why.
+    return undefined;
+  }
+}
+
+const ofTheToken = [
+  errors.JWTClaimValidationFailed,
+  errors.JWTInvalid,
+  errors.JWSInvalid,
+  errors.JWSSignatureVerificationFailed,
+  errors.JOSEAlgNotAllowed,
+  errors.JOSENotSupported,
+  errors.JWKSNoMatchingKey,
+  errors.JWKSMultipleMatchingKeys,
+];
+
+/** Runs a verification; what is wrong with the token is a refusal. */
+async function verified(
+  verification: Promise<{ readonly payload: JWTPayload }>,
+): Promise<{ readonly payload: JWTPayload } | Extract<Admission, { refused: unknown }>> {
+  try {
+    return await verification;
+  } catch (error) {
+    if (error instanceof errors.JWTExpired) return refused(401, 'token_expired', 'the token has expired');
+    if (!ofTheToken.some(kind => error instanceof kind)) throw error;
+    return refused(401, 'token_invalid', (error as errors.JOSEError).message);
+  }
+}
+
+const clockTolerance = 5;
+const probeRights: Rights = { read: [probeChannel], write: [probeChannel] };
+
+async function admitProbe(token: string, { audience, secret }: AdmissionRules['probe']): Promise<Admission> {
+  const options: JWTVerifyOptions = {
+    issuer: probeIssuer,
+    audience,
+    algorithms: [probeAlgorithm],
+    requiredClaims: ['exp'],
+    clockTolerance,
+  };
+  const result = await verified(jwtVerify(token, await secret(), options));
+  if ('refused' in result) return result;
+  return { session: { user: probeIssuer, rights: probeRights, probe: true } };
+}
 
 /** Name and version that a client gives of itself: browsers can set no header, so it is a query parameter. */
 const clientVersion = (query: Handshake['query']): string | undefined =>
@@ -81,31 +136,18 @@ export async function admit(handshake: Handshake, rules: AdmissionRules): Promis
       `no token in Authorization, nor beside ${subprotocol} in Sec-WebSocket-Protocol`,
     );
   }
-  const verified = await jwtVerify(token, rules.keys, {
-    issuer: rules.issuer,
-    audience: rules.audience,
-    algorithms: ['RS256', 'ES256'],
-    requiredClaims: ['sub', 'exp'],
-    clockTolerance: 5,
-  }).catch((error: unknown) => {
-    if (error instanceof errors.JWTExpired) return refused(401, 'token_expired', 'the token has expired');
-    const ofTheToken = [
-      errors.JWTClaimValidationFailed,
-      errors.JWTInvalid,
-      errors.JWSInvalid,
-      errors.JWSSignatureVerificationFailed,
-      errors.JOSEAlgNotAllowed,
-      errors.JOSENotSupported,
-      errors.JWKSNoMatchingKey,
-      errors.JWKSMultipleMatchingKeys,
-    ];
-    if (ofTheToken.some(kind => error instanceof kind)) {
-      return refused(401, 'token_invalid', (error as errors.JOSEError).message);
-    }
-    throw error;
-  });
-  if ('refused' in verified || 'session' in verified) return verified;
-  const claims = claimsSchema.safeParse(verified.payload);
+  if (issuerOf(token) === probeIssuer) return admitProbe(token, rules.probe);
+  const result = await verified(
+    jwtVerify(token, rules.keys, {
+      issuer: rules.issuer,
+      audience: rules.audience,
+      algorithms: ['RS256', 'ES256'],
+      requiredClaims: ['sub', 'exp'],
+      clockTolerance,
+    }),
+  );
+  if ('refused' in result) return result;
+  const claims = claimsSchema.safeParse(result.payload);
   if (!claims.success) return refused(403, 'claims_invalid', z.prettifyError(claims.error));
   const session: Session = {
     user: claims.data.sub,

@@ -1,12 +1,15 @@
 import type { APIGatewayAuthorizerResult, APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
 import { createRemoteJWKSet } from 'jose';
 import { logger } from '../shared/logger.ts';
+import { serviceMetrics } from '../shared/metrics.ts';
+import { probeSecret } from '../shared/probe-secret.ts';
 import { sessionContext } from '../shared/session.ts';
 import { readVariables } from '../shared/variables.ts';
 import { type AdmissionRules, admit } from './admit.ts';
 import { authorizerVariables } from './variables.ts';
 
 const variables = readVariables(authorizerVariables);
+const metrics = serviceMetrics();
 const rules: AdmissionRules = {
   issuer: variables.TOKEN_ISSUER,
   audience: variables.TOKEN_AUDIENCE,
@@ -14,6 +17,7 @@ const rules: AdmissionRules = {
   keys: createRemoteJWKSet(new URL(variables.JWKS_URL), { timeoutDuration: 3_000 }),
   allowedOrigins: variables.ALLOWED_ORIGINS,
   anonymous: variables.ANONYMOUS,
+  probe: { audience: variables.PROBE_AUDIENCE, secret: probeSecret(variables.PROBE_SECRET_ARN) },
 };
 
 const lowerCaseNames = (headers: Readonly<Record<string, string | undefined>>) =>
@@ -31,16 +35,34 @@ const verdict = (
   },
 });
 
+/** The one way to answer 401 is an error with this message; a denying policy is answered 403. */
+class Unauthorized extends Error {
+  constructor() {
+    super('Unauthorized');
+  }
+}
+
 export async function handler(event: APIGatewayRequestAuthorizerEvent): Promise<APIGatewayAuthorizerResult> {
+  try {
+    return await authorize(event);
+  } catch (error) {
+    if (!(error instanceof Unauthorized)) metrics.put('ConnectionErrors', 1, 'internal');
+    throw error;
+  } finally {
+    metrics.flush();
+  }
+}
+
+async function authorize(event: APIGatewayRequestAuthorizerEvent): Promise<APIGatewayAuthorizerResult> {
   const admission = await admit(
     { headers: lowerCaseNames(event.headers ?? {}), query: event.queryStringParameters ?? {} },
     rules,
   );
   if ('refused' in admission) {
     const { status, code, reason } = admission.refused;
+    metrics.put('ConnectionErrors', 1, code === 'origin_forbidden' ? 'origin' : 'token');
     logger.warn('connection refused', { code, reason, ip: event.requestContext.identity.sourceIp });
-    // The one way to answer 401 is an error with this message; a denying policy is answered 403.
-    if (status === 401) throw new Error('Unauthorized');
+    if (status === 401) throw new Unauthorized();
     return verdict('Deny', event, 'refused');
   }
   const { session } = admission;

@@ -8,4 +8,7 @@ export const authorizerVariables = z.object({
   /** JSON array of origins. */
   ALLOWED_ORIGINS: z.string().transform(text => z.array(z.string()).parse(JSON.parse(text))),
   ANONYMOUS: flag,
+  /** Of the probe's tokens. */
+  PROBE_AUDIENCE: z.string().min(1),
+  PROBE_SECRET_ARN: z.string().min(1),
 });

@@ -2,9 +2,11 @@ import type { APIGatewayProxyResult } from 'aws-lambda';
 import { keptFor } from '../shared/cache.ts';
 import { dynamoDbConnectionCount } from '../shared/connection-count.ts';
 import { dynamoDbConnections } from '../shared/connections.ts';
+import { dynamoDbControl } from '../shared/control.ts';
 import { dynamoDb } from '../shared/dynamodb.ts';
 import { connectEvent } from '../shared/gateway-event.ts';
 import { logger } from '../shared/logger.ts';
+import { serviceMetrics } from '../shared/metrics.ts';
 import { subprotocol } from '../shared/protocol.ts';
 import { readVariables } from '../shared/variables.ts';
 import { type RegisterDependencies, type Registration, register } from './register.ts';
@@ -16,18 +18,24 @@ const count = dynamoDbConnectionCount(client, variables.OPERATIONS_TABLE);
 const dependencies: RegisterDependencies = {
   connections: dynamoDbConnections(client, variables.CONNECTIONS_TABLE),
   count: { add: count.add, read: keptFor(1_000, count.read) },
+  control: dynamoDbControl(client, variables.OPERATIONS_TABLE, (message, error) => logger.error(message, error)),
   warn: (message, error) => logger.warn(message, error as Error),
 };
+const metrics = serviceMetrics();
 const limits = {
   maxConnections: variables.MAX_CONNECTIONS,
   maxConnectionsPerUser: variables.MAX_CONNECTIONS_PER_USER,
   maxConnectionsPerAddress: variables.MAX_CONNECTIONS_PER_ADDRESS,
 };
 
-const statusOf: Record<Exclude<Registration, 'registered'>, number> = {
-  service_full: 503,
-  too_many_for_user: 429,
-  too_many_for_address: 429,
+const refusals: Record<
+  Exclude<Registration, 'registered'>,
+  { readonly status: number; readonly type: 'closed' | 'limit' }
+> = {
+  admission_closed: { status: 503, type: 'closed' },
+  service_full: { status: 503, type: 'limit' },
+  too_many_for_user: { status: 429, type: 'limit' },
+  too_many_for_address: { status: 429, type: 'limit' },
 };
 
 const offersSubprotocol = (headers: Readonly<Record<string, string>>): boolean =>
@@ -37,9 +45,20 @@ const offersSubprotocol = (headers: Readonly<Record<string, string>>): boolean =
   );
 
 export async function handler(event: unknown): Promise<APIGatewayProxyResult> {
+  try {
+    return await connect(event);
+  } catch (error) {
+    metrics.put('ConnectionErrors', 1, 'internal');
+    throw error;
+  } finally {
+    metrics.flush();
+  }
+}
+
+async function connect(event: unknown): Promise<APIGatewayProxyResult> {
   const { headers, requestContext } = connectEvent.parse(event);
   const { connectionId, connectedAt, identity, authorizer } = requestContext;
-  const { user, clientVersion } = authorizer;
+  const { user, clientVersion, tokenExpiresAt, probe } = authorizer;
   const registration = await register(
     {
       connectionId,
@@ -47,14 +66,19 @@ export async function handler(event: unknown): Promise<APIGatewayProxyResult> {
       connectedAt,
       ...(user !== undefined && { user }),
       ...(clientVersion !== undefined && { clientVersion }),
+      ...(tokenExpiresAt !== undefined && { tokenExpiresAt }),
+      ...(probe && { probe }),
     },
     limits,
     dependencies,
   );
   if (registration !== 'registered') {
+    const { status, type } = refusals[registration];
+    metrics.put('ConnectionErrors', 1, type);
     logger.warn('connection refused', { code: registration, user, ip: identity.sourceIp });
-    return { statusCode: statusOf[registration], body: JSON.stringify({ code: registration }) };
+    return { statusCode: status, body: JSON.stringify({ code: registration }) };
   }
+  if (!probe) metrics.put('ConnectionsOpened', 1);
   return {
     statusCode: 200,
     body: '',

@@ -1,5 +1,6 @@
 import type { ConnectionCount } from '../shared/connection-count.ts';
-import type { Connection, Connections } from '../shared/connections.ts';
+import type { Connections, NewConnection } from '../shared/connections.ts';
+import type { ControlReader } from '../shared/control.ts';
 
 export interface ConnectionLimits {
   readonly maxConnections: number;
@@ -7,29 +8,39 @@ export interface ConnectionLimits {
   readonly maxConnectionsPerAddress: number;
 }
 
-export type Registration = 'registered' | 'service_full' | 'too_many_for_user' | 'too_many_for_address';
+export type Registration =
+  | 'registered'
+  | 'admission_closed'
+  | 'service_full'
+  | 'too_many_for_user'
+  | 'too_many_for_address';
 
 export interface RegisterDependencies {
   readonly connections: Connections;
   readonly count: ConnectionCount;
+  readonly control: ControlReader;
   readonly warn: (message: string, error: unknown) => void;
 }
 
 /**
- * Registers a connection unless a limit is reached. The limits are soft by seconds: the indexes and the total that they
- * are read from follow the table with a delay, and connections made at the same moment do not see each other.
+ * Registers a connection unless admission is closed or a limit is reached. Neither a closed admission nor the limits of one
+ * user or address are the probe's: it tells whether the service works, also while it takes nobody new. The limits are soft
+ * by seconds: the indexes and the total that they are read from follow the table with a delay, and connections made at the
+ * same moment do not see each other.
  */
 export async function register(
-  connection: Omit<Connection, 'channels' | 'lastSeenAt'>,
+  connection: NewConnection,
   limits: ConnectionLimits,
-  { connections, count, warn }: RegisterDependencies,
+  { connections, count, control, warn }: RegisterDependencies,
 ): Promise<Registration> {
-  const { user, ip } = connection;
-  const [total, ofUser, ofAddress] = await Promise.all([
+  const { user, ip, probe } = connection;
+  const [{ admission }, total, ofUser, ofAddress] = await Promise.all([
+    control.read(),
     count.read(),
-    user === undefined ? 0 : connections.countByUser(user, limits.maxConnectionsPerUser),
-    connections.countByAddress(ip, limits.maxConnectionsPerAddress),
+    user === undefined || probe ? 0 : connections.countByUser(user, limits.maxConnectionsPerUser),
+    probe ? 0 : connections.countByAddress(ip, limits.maxConnectionsPerAddress),
   ]);
+  if (admission === 'closed' && !probe) return 'admission_closed';
   if (total >= limits.maxConnections) return 'service_full';
   if (ofUser >= limits.maxConnectionsPerUser) return 'too_many_for_user';
   if (ofAddress >= limits.maxConnectionsPerAddress) return 'too_many_for_address';

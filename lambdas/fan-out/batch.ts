@@ -1,56 +1,94 @@
 import type { SQSBatchResponse } from 'aws-lambda';
 import { z } from 'zod';
-import { cursorOf } from '../shared/protocol.ts';
-import { publicationSchema } from '../shared/publication.ts';
-import type { Delivery } from './deliver.ts';
-import type { FailedRecord } from './retry.ts';
 
 const recordSchema = z.object({
   messageId: z.string(),
   receiptHandle: z.string(),
   body: z.string(),
+  eventSourceARN: z.string(),
   attributes: z.object({
     SequenceNumber: z.string(),
     MessageGroupId: z.string(),
     ApproximateReceiveCount: z.coerce.number(),
+    SentTimestamp: z.coerce.number(),
   }),
 });
 const batchSchema = z.object({ Records: z.array(recordSchema) });
-type SqsRecord = z.infer<typeof recordSchema>;
 
-const deliveryOf = ({ body, attributes }: SqsRecord): Delivery => ({
-  ...publicationSchema.parse(JSON.parse(body)),
-  cursor: cursorOf(attributes.SequenceNumber),
-});
+/** A message of a FIFO queue. */
+export interface QueueRecord {
+  readonly messageId: string;
+  readonly receiptHandle: string;
+  readonly body: string;
+  readonly sequenceNumber: string;
+  /** How often it was received by now. */
+  readonly receiveCount: number;
+  /** When the queue took it, epoch milliseconds. */
+  readonly sentAt: number;
+}
 
-const failedRecord = ({ messageId, receiptHandle, attributes }: SqsRecord): FailedRecord => ({
-  messageId,
-  receiptHandle,
-  receiveCount: attributes.ApproximateReceiveCount,
-});
+/** Records of one message group, in the queue's order. */
+export interface Group {
+  readonly queueArn: string;
+  readonly id: string;
+  readonly records: readonly QueueRecord[];
+}
+
+function groupsOf(event: unknown): readonly Group[] {
+  const { Records } = batchSchema.parse(event);
+  const groups = Object.groupBy(Records, record => `${record.eventSourceARN} ${record.attributes.MessageGroupId}`);
+  return Object.values(groups).flatMap((records = []) => {
+    const [first] = records;
+    if (!first) return [];
+    return {
+      queueArn: first.eventSourceARN,
+      id: first.attributes.MessageGroupId,
+      records: records.map(({ messageId, receiptHandle, body, attributes }) => ({
+        messageId,
+        receiptHandle,
+        body,
+        sequenceNumber: attributes.SequenceNumber,
+        receiveCount: attributes.ApproximateReceiveCount,
+        sentAt: attributes.SentTimestamp,
+      })),
+    };
+  });
+}
+
+/** How far a group came. */
+export interface Progress {
+  /** How many of its records, from the first on, are done. */
+  readonly done: number;
+  /** Why no more are; absent where there was no time for the rest, or all are. */
+  readonly error?: unknown;
+}
+
+export interface BatchHandlers {
+  /** What it throws is as an error before the first record was done. */
+  handle(group: Group): Promise<Progress>;
+  /** Called with the records of a group that come again: all of it after an error, or those that there was no time for. */
+  left(group: Group, error: unknown): Promise<void>;
+}
 
 /**
- * Delivers each channel of a batch by itself: a channel that fails comes again whole and in order, the others are done.
+ * Handles each message group of a batch by itself: one that fails comes again whole and in order, the others are done.
  * (Powertools' FIFO processor works record by record, which would post each message in a frame of its own.)
- * @param event of SQS; the message group is the channel
- * @param failed called for each channel that was not delivered
+ * @param event of SQS
  */
-export async function deliverBatch(
-  event: unknown,
-  deliver: (channel: string, deliveries: readonly Delivery[]) => Promise<void>,
-  failed: (channel: string, error: unknown, records: readonly FailedRecord[]) => void | Promise<void>,
-): Promise<SQSBatchResponse> {
-  const { Records } = batchSchema.parse(event);
-  const channels = Object.entries(Object.groupBy(Records, record => record.attributes.MessageGroupId));
+export async function eachGroup(event: unknown, { handle, left }: BatchHandlers): Promise<SQSBatchResponse> {
+  const outcome = async (group: Group): Promise<Progress> => {
+    try {
+      return await handle(group);
+    } catch (error) {
+      return { done: 0, error };
+    }
+  };
   const failures = await Promise.all(
-    channels.map(async ([channel, records = []]) => {
-      try {
-        await deliver(channel, records.map(deliveryOf));
-        return [];
-      } catch (error) {
-        await failed(channel, error, records.map(failedRecord));
-        return records.map(({ messageId }) => ({ itemIdentifier: messageId }));
-      }
+    groupsOf(event).map(async group => {
+      const { done, error } = await outcome(group);
+      const records = group.records.slice(done);
+      if (records.length > 0) await left({ ...group, records }, error);
+      return records.map(({ messageId }) => ({ itemIdentifier: messageId }));
     }),
   );
   return { batchItemFailures: failures.flat() };

@@ -1,117 +1,107 @@
-import pMap from 'p-map';
-import type { Callback } from '../shared/callback.ts';
-import type { MessageLog } from '../shared/message-log.ts';
-import { framesOf, postInOrder } from '../shared/posting.ts';
-import { forget, type Presence } from '../shared/presence.ts';
-import type { Message } from '../shared/protocol.ts';
-import type { Publication } from '../shared/publication.ts';
+import type { Head, LogEntry, MessageLog, UndeliverableReason } from '../shared/message-log.ts';
+import { frameRuns } from '../shared/posting.ts';
+import { append } from './append.ts';
+import type { Delivery, ResyncMarker, ShardTask } from './delivery.ts';
+import { type Flush, isFlushed } from './flush.ts';
+import { isFull, resyncShard, type ShardDependencies, serveShard } from './serve-shard.ts';
 
-/** A publication with the place that the queue gave it. */
-export interface Delivery extends Publication {
-  readonly cursor: string;
+export interface DeliverDependencies extends ShardDependencies {
+  readonly log: Pick<MessageLog, 'head' | 'last' | 'append' | 'moveHead' | 'between' | 'markShard' | 'raiseShards'>;
+  /** Queues a task for each of several shards of one channel. Resolves when the queue has them all. */
+  readonly sendTasks: (tasks: readonly ShardTask[]) => Promise<void>;
+  /** Queues a marker behind the channel's publications, once for each flush. */
+  readonly sendMarker: (marker: ResyncMarker, flushUntil: number) => Promise<void>;
+  /** Puts away what can never be delivered. */
+  readonly deadLetter: (channel: string, delivery: Delivery, reason: UndeliverableReason) => Promise<void>;
+  readonly flush: Flush;
 }
 
-export interface DeliverDependencies {
-  readonly log: Pick<MessageLog, 'head' | 'last' | 'append' | 'moveHead' | 'between'>;
-  readonly presence: Presence;
-  readonly callback: Callback;
-  /** Posts under way at once. */
-  readonly parallelism: number;
-  readonly postFailed: (connectionId: string, reason: string) => void;
-}
+const isMarker = (item: Delivery | ResyncMarker): item is ResyncMarker => 'resync' in item;
 
-/**
- * Where more than this share of the posts fail at once, the quota or the gateway is the cause and not the connections.
- * Below the floor a share says nothing: one slow client of three is not the gateway.
- */
-const systemicShare = 0.2;
-const systemicFloor = 5;
-
-/** Thrown where posting fails as a whole: the batch comes again, and nobody was closed. */
-export class SystemicPostFailure extends Error {
-  constructor(failed: number, posts: number, reason: string) {
-    super(`${failed} of ${posts} posts failed, the first because of ${reason}`);
-    this.name = 'SystemicPostFailure';
-  }
-}
-
-const later = (a: string | null, b: string | null): string | null => ((a ?? '') < (b ?? '') ? b : a);
-
-/** Appends what is not in the log yet, in order, and returns the messages of the batch as the log has them. */
-async function append(channel: string, deliveries: readonly Delivery[], log: DeliverDependencies['log']) {
-  // The log is a beginning of what the queue gives out, since everyone appends in the queue's order. Its end may be
-  // ahead of the head, where a consumer died between the two, and behind it, where the log has expired.
-  const [head, last] = await Promise.all([log.head(channel), log.last(channel)]);
-  let previous = later(head.cursor, last);
-  const appended = deliveries.filter(({ cursor }) => previous !== null && cursor <= previous);
-  const messages: Message[] = [];
-  const [first, end] = [appended.at(0), appended.at(-1)];
-  if (first && end) messages.push(...(await log.between(channel, first.cursor, end.cursor)));
-  for (const delivery of deliveries.slice(appended.length)) {
-    const { cursor, id, data, publishedAt } = delivery;
-    const message: Message = { channel, cursor, previous, id, data, publishedAt };
-    await log.append(message);
-    messages.push(message);
-    previous = cursor;
-  }
-  return messages;
+/** What is at the beginning, up to and without the next marker; or the marker. */
+function nextRun(items: readonly (Delivery | ResyncMarker)[]): readonly Delivery[] | undefined {
+  const end = items.findIndex(isMarker);
+  if (end === 0) return undefined;
+  return items.slice(0, end < 0 ? undefined : end) as readonly Delivery[];
 }
 
 /**
- * Acts on every connection, even where one throws: the others are not made to wait until the batch comes again, and
- * nothing is under way any more when the function answers and its environment is frozen.
+ * Delivers what the queue has of one channel, in order: first to the log, then to whoever is subscribed after that. Called
+ * again with the same, or some of it, it appends nothing twice and posts again, which clients see by the cursor.
+ * @param items by rising cursor
+ * @returns how many of them, from the first on, are done; for the rest there was no time
+ * @throws SystemicPostFailure, OutOfTime
  */
-async function toEach<T>(connections: readonly T[], act: (connection: T) => Promise<void>, parallelism: number) {
-  try {
-    await pMap(connections, act, { concurrency: parallelism, stopOnError: false });
-  } catch (error) {
-    if (!(error instanceof AggregateError)) throw error;
-    const { errors } = error;
-    throw new Error(`${errors.length} of ${connections.length} connections not served`, { cause: errors[0] });
+export async function deliver(
+  channel: string,
+  items: readonly (Delivery | ResyncMarker)[],
+  d: DeliverDependencies,
+): Promise<number> {
+  let done = 0;
+  while (done < items.length) {
+    const run = nextRun(items.slice(done));
+    const count = run ? await deliverRun(channel, run, d) : await resync(channel, d);
+    done += count;
+    if (count < (run?.length ?? 1)) break;
   }
+  return done;
 }
 
-/**
- * Delivers the messages of one channel, in order: first to the log, then to whoever is subscribed after that. Called
- * again with the same messages, or some of them, it appends none twice and posts again, which clients see by the cursor.
- * @param deliveries of one channel, by rising cursor
- * @throws SystemicPostFailure
- */
-export async function deliver(channel: string, deliveries: readonly Delivery[], d: DeliverDependencies): Promise<void> {
-  const messages = await append(channel, deliveries, d.log);
+async function deliverRun(channel: string, deliveries: readonly Delivery[], d: DeliverDependencies): Promise<number> {
+  const entries = await append(channel, deliveries, d.log);
   const end = deliveries.at(-1);
-  if (!end) return;
+  if (!end) return 0;
   // Only now: a subscription written after this reading finds the messages in the log.
-  const { shardCount } = await d.log.moveHead(channel, end.cursor);
-  const shards = await Promise.all(
-    Array.from({ length: shardCount }, async (_, shard) => {
-      const connectionIds = await d.presence.subscriptions.subscribers(channel, shard);
-      return connectionIds.map(connectionId => ({ connectionId, shard }));
-    }),
-  );
-  const subscribers = shards.flat();
-  const frames = framesOf(messages);
-  const failed: { readonly connectionId: string; readonly reason: string }[] = [];
-  const post = async ({ connectionId, shard }: (typeof subscribers)[number]) => {
-    const result = await postInOrder(connectionId, frames, d.callback);
-    if (result === 'gone') {
-      // The subscription by itself too: one written after its connection was removed is found here only.
-      await d.presence.subscriptions.remove(channel, shard, connectionId);
-      await forget(connectionId, d.presence);
-    } else if (result !== 'delivered') {
-      failed.push({ connectionId, reason: result.failed });
-    }
-  };
-  await toEach(subscribers, post, d.parallelism);
-  const [firstFailure] = failed;
-  if (!firstFailure) return;
-  if (failed.length > systemicFloor && failed.length > systemicShare * subscribers.length) {
-    throw new SystemicPostFailure(failed.length, subscribers.length, firstFailure.reason);
+  const head = await d.log.moveHead(channel, end.cursor);
+  await deadLetter(channel, deliveries, entries, d);
+  const { flush } = d;
+  if (flush && deliveries.every(delivery => flushes(delivery, d))) {
+    await d.sendMarker({ channel, resync: true }, flush.until);
+    return deliveries.length;
   }
-  // A connection that misses a message is closed, so that its client comes back and resumes from the log.
-  const close = async ({ connectionId, reason }: (typeof failed)[number]) => {
-    d.postFailed(connectionId, reason);
-    await d.callback.close(connectionId);
-  };
-  await toEach(failed, close, d.parallelism);
+  if (head.shardCount === 1) {
+    const served = await serveShard({ channel, shard: 0, full: isFull(head, 0) }, entries, d);
+    const next = entries[served];
+    return next ? deliveries.filter(({ cursor }) => cursor < next.cursor).length : deliveries.length;
+  }
+  await toShards(channel, head, entries, d);
+  return deliveries.length;
+}
+
+const flushes = ({ publication, sentAt }: Delivery, { flush, now }: DeliverDependencies): boolean =>
+  isFlushed({ publishedAt: publication?.publishedAt ?? sentAt, sentAt }, flush, now());
+
+async function deadLetter(
+  channel: string,
+  deliveries: readonly Delivery[],
+  entries: readonly LogEntry[],
+  d: DeliverDependencies,
+): Promise<void> {
+  for (const entry of entries) {
+    const delivery = 'undeliverable' in entry && deliveries.find(({ cursor }) => cursor === entry.cursor);
+    if (delivery) await d.deadLetter(channel, delivery, entry.undeliverable);
+  }
+}
+
+const shardsOf = ({ shardCount }: Head): readonly number[] => Array.from({ length: shardCount }, (_, shard) => shard);
+
+/** Hands entries on to the shards, a frame's at a time: the next only when every shard took the one before. */
+async function toShards(channel: string, head: Head, entries: readonly LogEntry[], d: DeliverDependencies) {
+  // What is subscribed in the new ones from now on finds these entries in the log.
+  if (head.shardCount < d.minimumShards) await d.log.raiseShards(channel, d.minimumShards);
+  for (const run of frameRuns(entries)) {
+    const [first, last] = [run.at(0), run.at(-1)];
+    if (!first || !last) continue;
+    const publishedAt = Math.max(...run.map(entry => ('publishedAt' in entry ? entry.publishedAt : 0)));
+    const task = { channel, entries: { from: first.cursor, to: last.cursor, publishedAt } };
+    await d.sendTasks(shardsOf(head).map(shard => ({ ...task, shard, full: isFull(head, shard) })));
+  }
+}
+
+/** @returns 1 where all are told, or are about to be by their shards; 0 where there was no time */
+async function resync(channel: string, d: DeliverDependencies): Promise<number> {
+  const head = await d.log.head(channel);
+  if (head.shardCount === 1) return Number(await resyncShard({ channel, shard: 0, full: isFull(head, 0) }, d));
+  await d.sendTasks(shardsOf(head).map(shard => ({ channel, shard, full: isFull(head, shard) })));
+  return 1;
 }

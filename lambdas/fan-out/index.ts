@@ -1,42 +1,135 @@
-import { SQSClient } from '@aws-sdk/client-sqs';
-import type { SQSBatchResponse } from 'aws-lambda';
-import { signedCallback } from '../shared/callback.ts';
-import { dynamoDb } from '../shared/dynamodb.ts';
+import type { Context, SQSBatchResponse } from 'aws-lambda';
+import type { Control } from '../shared/control.ts';
 import { logger } from '../shared/logger.ts';
-import { dynamoDbMessageLog } from '../shared/message-log.ts';
-import { dynamoDbPresence } from '../shared/presence.ts';
+import { memoryMeter } from '../shared/memory-meter.ts';
+import { serviceMetrics } from '../shared/metrics.ts';
 import { readVariables } from '../shared/variables.ts';
-import { deliverBatch } from './batch.ts';
+import { eachGroup, type Group, type Progress, type QueueRecord } from './batch.ts';
+import { postBudget } from './budget.ts';
+import { type Clients, renewedClients } from './clients.ts';
+import { sendDeadLetter } from './dead-letters.ts';
 import { type DeliverDependencies, deliver } from './deliver.ts';
-import { retrySoon } from './retry.ts';
+import { type DeliverToShardDependencies, deliverToShard } from './deliver-to-shard.ts';
+import { readDelivery, readShardTask } from './delivery.ts';
+import { deliveryMeter } from './meter.ts';
+import { OutOfTime } from './post-to-subscribers.ts';
+import { deliveryQueues } from './queues.ts';
+import { groupDelaySeconds, retryAfter } from './retry.ts';
 import { fanOutVariables } from './variables.ts';
 
 const variables = readVariables(fanOutVariables);
-const client = dynamoDb();
-const dependencies: DeliverDependencies = {
-  log: dynamoDbMessageLog(client, variables.MESSAGES_TABLE, variables.RETENTION_SECONDS * 1000),
-  presence: dynamoDbPresence(variables, client),
-  callback: signedCallback({
-    url: variables.CALLBACK_URL,
-    timeoutMs: variables.POST_TIMEOUT_SECONDS * 1000,
-    connections: variables.POST_PARALLELISM,
-  }),
-  parallelism: variables.POST_PARALLELISM,
-  postFailed: (connectionId, reason) => logger.warn('connection closed, its post failed', { connectionId, reason }),
-};
+const {
+  PUBLICATIONS_QUEUE_URL,
+  SHARD_TASKS_QUEUE_URL,
+  SHARD_TASKS_QUEUE_ARN,
+  PUBLICATION_DEAD_LETTERS_URL,
+  SHARD_TASK_DEAD_LETTERS_URL,
+} = variables;
+const metrics = serviceMetrics();
+const meter = deliveryMeter(metrics, Date.now);
+const memory = memoryMeter();
+const current = renewedClients(variables);
 
-const sqs = new SQSClient({ maxAttempts: 2 });
+/** Left over at the end of an invocation for the posts that are under way, and for what follows them. */
+const reserveMs = 2 * variables.POST_TIMEOUT_SECONDS * 1000 + 2_000;
 
-export const handler = (event: unknown): Promise<SQSBatchResponse> =>
-  deliverBatch(
-    event,
-    (channel, deliveries) => deliver(channel, deliveries, dependencies),
-    async (channel, error, records) => {
-      logger.error('channel not delivered, it is tried again', { channel, error: error as Error });
-      try {
-        await retrySoon(variables.PUBLICATIONS_QUEUE_URL, records, sqs);
-      } catch (cause) {
-        logger.error('channel is tried again only when its visibility ends', { channel, error: cause as Error });
-      }
+type Dependencies = DeliverDependencies & DeliverToShardDependencies;
+
+function dependenciesOf(
+  { log, presence, sqs, pace, callback, parallelism }: Clients,
+  control: Control,
+  remainingMs: number,
+) {
+  const postingMs = Math.max(0, remainingMs - reserveMs);
+  const queues = deliveryQueues(sqs, { publications: PUBLICATIONS_QUEUE_URL, shardTasks: SHARD_TASKS_QUEUE_URL });
+  return {
+    log,
+    presence,
+    callback,
+    parallelism,
+    budget: postBudget(pace.within(postingMs), Date.now() + postingMs, Date.now),
+    shardSize: variables.SHARD_SIZE,
+    minimumShards: control.shards ?? 1,
+    flush: control.flush,
+    now: Date.now,
+    delivered: meter.delivered,
+    postFailed: ({ failed }) => meter.postFailed(failed),
+    closing: (connectionId, { failed, detail }) =>
+      logger.warn('connection closed, its post failed', { connectionId, reason: failed, detail }),
+    closeFailed: (connectionId, error) =>
+      logger.error('connection not closed, its next heartbeat is answered with resync', {
+        connectionId,
+        error: error as Error,
+      }),
+    sendTasks: tasks => queues.sendTasks(tasks, Date.now()),
+    sendMarker: queues.sendMarker,
+    sendShardMarker: queues.sendShardMarker,
+    async deadLetter(channel, { body, cursor }, reason) {
+      const letter = { group: channel, body, reason, source: PUBLICATIONS_QUEUE_URL, place: cursor };
+      await sendDeadLetter(PUBLICATION_DEAD_LETTERS_URL, letter, sqs);
+      meter.undeliverable();
+      logger.error('message put away, it can never be delivered', { channel, cursor, reason });
     },
-  );
+  } satisfies Dependencies;
+}
+
+async function putAwayTask({ id }: Group, { body, sequenceNumber }: QueueRecord, sqs: Clients['sqs']): Promise<void> {
+  const letter = { group: id, body, reason: 'unreadable', source: SHARD_TASKS_QUEUE_URL, place: sequenceNumber };
+  await sendDeadLetter(SHARD_TASK_DEAD_LETTERS_URL, letter, sqs);
+  meter.undeliverable();
+  logger.error('shard task put away, it cannot be read', { group: id });
+}
+
+/** The tasks of one shard, in order. */
+async function toShard(group: Group, d: Dependencies, sqs: Clients['sqs']): Promise<Progress> {
+  let done = 0;
+  try {
+    for (const record of group.records) {
+      const task = readShardTask(record);
+      if (!task) await putAwayTask(group, record, sqs);
+      else if (!(await deliverToShard(task, record.sentAt, d))) break;
+      done += 1;
+    }
+    return { done };
+  } catch (error) {
+    return { done, error };
+  }
+}
+
+async function fromPublications({ id, records }: Group, d: Dependencies): Promise<Progress> {
+  const items = records.map(record => readDelivery(id, record));
+  return { done: await deliver(id, items, d) };
+}
+
+export async function handler(
+  event: unknown,
+  context: Pick<Context, 'getRemainingTimeInMillis' | 'memoryLimitInMB'>,
+): Promise<SQSBatchResponse> {
+  const { clients, control } = await current();
+  const d = dependenciesOf(clients, control, context.getRemainingTimeInMillis());
+  const isShard = ({ queueArn }: Group) => queueArn === SHARD_TASKS_QUEUE_ARN;
+  try {
+    return await eachGroup(event, {
+      handle: group => (isShard(group) ? toShard(group, d, clients.sqs) : fromPublications(group, d)),
+      async left(group, error) {
+        const { id, records } = group;
+        // What there was no time for has not failed: it goes on at once.
+        const failed = error !== undefined && !(error instanceof OutOfTime);
+        if (failed) {
+          meter.failed();
+          logger.error('group not delivered, it is tried again', { group: id, error: error as Error });
+        }
+        const queueUrl = isShard(group) ? SHARD_TASKS_QUEUE_URL : PUBLICATIONS_QUEUE_URL;
+        try {
+          await retryAfter(failed ? groupDelaySeconds(records) : 0, queueUrl, records, clients.sqs);
+        } catch (cause) {
+          logger.error('group is tried again only when its visibility ends', { group: id, error: cause as Error });
+        }
+      },
+    });
+  } finally {
+    const used = memory(Number(context.memoryLimitInMB));
+    if (used !== undefined) metrics.put('MemoryUsed', used);
+    meter.flush();
+  }
+}

@@ -1,12 +1,8 @@
 import { ChangeMessageVisibilityBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import type { QueueRecord } from './batch.ts';
 
-/** What is known of a record that comes again. */
-export interface FailedRecord {
-  readonly messageId: string;
-  readonly receiptHandle: string;
-  /** How often it was received by now. */
-  readonly receiveCount: number;
-}
+/** What must be known of a record that comes again. */
+export type RetriedRecord = Pick<QueueRecord, 'receiptHandle' | 'receiveCount'>;
 
 /** Longest delay within the first hour or so of failures. */
 const soonSeconds = 60;
@@ -23,15 +19,22 @@ export function retryDelaySeconds(receiveCount: number): number {
   return Math.min(soonSeconds, 2 ** Math.min(receiveCount - 1, 10));
 }
 
+/** The delay for records of one group: the same for all, since none may come before another of it. */
+export const groupDelaySeconds = (records: readonly RetriedRecord[]): number =>
+  retryDelaySeconds(Math.max(...records.map(({ receiveCount }) => receiveCount)));
+
 /**
- * Makes the failed records of a channel visible again soon. Left alone they would come back only when the queue's visibility
- * timeout ends, which is six times the function's and would hold the channel up for minutes.
+ * Makes the records of a group visible again soon. Left alone they would come back only when the queue's visibility timeout
+ * ends, which is six times the function's and would hold the group up for minutes.
  * @param records of one message group, in order
  * @throws Error where SQS refuses one; they then come back when their visibility ends
  */
-export async function retrySoon(queueUrl: string, records: readonly FailedRecord[], client: SQSClient): Promise<void> {
-  // The same for all: none of a group may come before another of it.
-  const VisibilityTimeout = retryDelaySeconds(Math.max(...records.map(({ receiveCount }) => receiveCount)));
+export async function retryAfter(
+  VisibilityTimeout: number,
+  queueUrl: string,
+  records: readonly RetriedRecord[],
+  client: SQSClient,
+): Promise<void> {
   const { Failed = [] } = await client.send(
     new ChangeMessageVisibilityBatchCommand({
       QueueUrl: queueUrl,

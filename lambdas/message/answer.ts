@@ -1,4 +1,5 @@
 import type { Callback } from '../shared/callback.ts';
+import type { ControlReader } from '../shared/control.ts';
 import type { HeartbeatRule } from '../shared/liveness.ts';
 import { isOver, isSilent } from '../shared/liveness.ts';
 import type { MessageLog } from '../shared/message-log.ts';
@@ -21,9 +22,10 @@ import {
 import { type PublicationQueue, type PublishLimits, publish } from '../shared/publication.ts';
 import { mayRead, mayWrite } from '../shared/rights.ts';
 import type { Session } from '../shared/session.ts';
-import { shardOf } from '../shared/subscriptions.ts';
+import { isCounter, shardFilled, shardFor } from '../shared/shards.ts';
+import type { Throttle } from '../shared/throttle.ts';
 import type { FrameVerdict } from './frame-rate.ts';
-import { resume } from './resume.ts';
+import { resume, resumeLatest } from './resume.ts';
 
 export interface Sender {
   readonly connectionId: string;
@@ -32,13 +34,17 @@ export interface Sender {
 
 export interface MessageDependencies {
   readonly presence: Pick<Presence, 'connections' | 'subscriptions'>;
-  readonly log: Pick<MessageLog, 'head' | 'from'>;
+  readonly log: Pick<MessageLog, 'head' | 'from' | 'last' | 'between' | 'markShard' | 'raiseShards'>;
   readonly queue: PublicationQueue;
   readonly callback: Callback;
   readonly rate: (connectionId: string, now: number) => FrameVerdict | Promise<FrameVerdict>;
   readonly now: () => number;
   readonly limits: PublishLimits & { readonly maxChannelsPerConnection: number };
   readonly heartbeat: HeartbeatRule;
+  /** Subscribers that a shard should have at most. */
+  readonly shardSize: number;
+  readonly control: ControlReader;
+  readonly throttle: Throttle;
   /** Called once for each refusal, with nothing secret in it. */
   readonly refused: (sender: Sender, refusal: Refusal, cause?: unknown) => void;
 }
@@ -58,29 +64,36 @@ function fitting(members: readonly Member[]): readonly Member[] {
   return tooMany < 0 ? members : members.slice(0, tooMany);
 }
 
+/** A degraded presence is an operator's decision, of minutes at least. */
+const degradedRetryMs = 60_000;
+
 const gone = () => new Refusal('connection_gone', 'this connection is not registered any more, connect again');
 
 async function subscribe(sender: Sender, frame: Extract<ClientFrame, { action: 'subscribe' }>, d: MessageDependencies) {
   const { connectionId } = sender;
-  const { channel, since } = frame;
+  const { channel, since, latest } = frame;
   if (!mayRead(sender.session.rights, channel))
     throw new Refusal('forbidden_channel', 'the token does not allow reading it');
   const { connections, subscriptions } = d.presence;
-  const shard = shardOf(connectionId, (await d.log.head(channel)).shardCount);
+  // Strongly consistent: fan-out reads as many shards as the head says, so none is written before the head knows it.
+  const given = shardFor(connectionId, await d.log.head(channel));
   const { maxChannelsPerConnection } = d.limits;
-  const added = await connections.addChannel(connectionId, channel, shard, maxChannelsPerConnection);
+  const added = await connections.addChannel(connectionId, channel, given, maxChannelsPerConnection);
   if (added === 'gone') throw gone();
   if (added === 'full') {
     throw new Refusal('too_many_channels', `a connection has at most ${maxChannelsPerConnection} channels`);
   }
+  const { shard } = added;
   await subscriptions.add(channel, shard, connectionId, d.now());
-  const { messages, cursor, recovered, more } = await resume(channel, since, d.log);
+  if (isCounter(connectionId) && (await subscriptions.count(channel, shard, d.shardSize)) >= d.shardSize)
+    await shardFilled(channel, shard, (await d.control.read()).shards ?? 1, d.log);
+  const { messages, cursor, recovered, more } = await (latest ? resumeLatest : resume)(channel, since, d.log);
   // Before the answer, so that the client knows with it that it has them all.
   const posted = await postInOrder(connectionId, framesOf(messages, { replay: true }), d.callback);
   if (posted === 'gone') throw gone();
   if (posted !== 'delivered') {
     throw Object.assign(new Refusal('unavailable', 'the replay was not delivered, subscribe again', 1_000), {
-      cause: new Error(posted.failed),
+      cause: new Error(posted.detail),
     });
   }
   return { type: 'subscribed', channel, cursor, recovered, ...(more && { more: true as const }) } as const;
@@ -95,6 +108,9 @@ async function unsubscribe(sender: Sender, channel: string, { presence }: Messag
 async function present(sender: Sender, channel: string, d: MessageDependencies) {
   if (!mayRead(sender.session.rights, channel))
     throw new Refusal('forbidden_channel', 'the token does not allow reading it');
+  // Not an empty list, which would say that nobody is there.
+  if ((await d.control.read()).presence === 'degraded')
+    throw new Refusal('presence_degraded', 'who is there is not known for now', degradedRetryMs);
   const { shardCount } = await d.log.head(channel);
   const shards = await Promise.all(
     Array.from({ length: shardCount }, (_, shard) =>
@@ -119,10 +135,14 @@ async function present(sender: Sender, channel: string, d: MessageDependencies) 
   return { type: 'presence', channel, members: told, ...(more && { more: true as const }) } as const;
 }
 
-async function beat({ connectionId }: Sender, { presence, now, heartbeat }: MessageDependencies) {
-  const beat = await presence.connections.beat(connectionId, now(), heartbeat.intervalMs / 2);
-  if (beat === 'gone') throw gone();
-  return { type: 'heartbeat' } as const;
+async function beat({ connectionId }: Sender, { presence, now, heartbeat, control }: MessageDependencies) {
+  // Nothing is written, and nobody is judged by what is not.
+  if ((await control.read()).presence === 'degraded') return { type: 'heartbeat' } as const;
+  const beaten = await presence.connections.beat(connectionId, now(), heartbeat.intervalMs / 2);
+  if (beaten.beat === 'gone') throw gone();
+  // One at a time: an answer is one frame. It is told until the client has subscribed again.
+  const [channel] = beaten.resync;
+  return channel === undefined ? ({ type: 'heartbeat' } as const) : ({ type: 'resync', channel } as const);
 }
 
 async function publishFrom(sender: Sender, frame: Extract<ClientFrame, { action: 'publish' }>, d: MessageDependencies) {
@@ -130,6 +150,8 @@ async function publishFrom(sender: Sender, frame: Extract<ClientFrame, { action:
     throw new Refusal('forbidden_channel', 'the token does not allow writing it');
   }
   const publisher = sender.session.user ?? sender.connectionId;
+  // Parts are one message: the first one took its turn.
+  if (!frame.part?.offset) await d.throttle.admit(publisher, frame.channel, d.now());
   const { cursor } = await publish(publisher, frame, d.now(), d.limits, d.queue);
   return { type: 'accepted', id: frame.id, cursor } as const;
 }
@@ -156,7 +178,10 @@ export async function answer(sender: Sender, text: string, d: MessageDependencie
   let reference: FrameReference = {};
   try {
     const verdict = await d.rate(sender.connectionId, now);
-    if (verdict === 'flooding') await d.callback.close(sender.connectionId);
+    if (verdict === 'flooding') {
+      await d.presence.connections.markEnding(sender.connectionId, { reason: 'server', at: now });
+      await d.callback.close(sender.connectionId);
+    }
     if (verdict !== 'taken') {
       reference = referenceIn(text);
       throw new Refusal('rate_limited', 'too many frames a second', 1_000);

@@ -1,9 +1,9 @@
-import type { MessageLog } from '../shared/message-log.ts';
-import { type Message, origin } from '../shared/protocol.ts';
+import type { LogEntry, MessageLog } from '../shared/message-log.ts';
+import { origin } from '../shared/protocol.ts';
 
 export interface Resumption {
   /** What the subscriber has missed, in order. Empty where it was not recovered. */
-  readonly messages: readonly Message[];
+  readonly messages: readonly LogEntry[];
   /** The subscriber is up to date to here once it has the messages. */
   readonly cursor: string;
   /** Whether it misses nothing; where it does, it goes on from the channel's head. */
@@ -40,4 +40,26 @@ export async function resume(
   // A position ahead of the head is good where the log has it: a consumer died before it moved the head.
   if (missed.length === 0 && !known && since !== head) return lost;
   return { messages: missed, cursor, recovered: true, more: page.more };
+}
+
+/**
+ * The same for a subscriber that wants the newest message only, and for which skipping is no loss. A message in parts is
+ * found by replaying all of them.
+ */
+export async function resumeLatest(
+  channel: string,
+  since: string | undefined,
+  log: Pick<MessageLog, 'head' | 'from' | 'last' | 'between'>,
+): Promise<Resumption> {
+  // The head first, for the reason above.
+  const { cursor: head } = await log.head(channel);
+  const last = since === undefined ? null : await log.last(channel);
+  const [newest] = last === null ? [] : await log.between(channel, last, last);
+  if (newest && 'part' in newest && newest.part) {
+    const resumed = await resume(channel, since, log);
+    return { ...resumed, recovered: true };
+  }
+  const position = newest?.cursor ?? head ?? origin;
+  const isNew = newest !== undefined && since !== undefined && newest.cursor > since;
+  return { messages: isNew ? [newest] : [], cursor: position, recovered: true, more: false };
 }

@@ -14,4 +14,6 @@ export const messageVariables = z.object({
   HEARTBEAT_INTERVAL_SECONDS: number,
   HEARTBEAT_GRACE_SECONDS: number,
   RETENTION_SECONDS: number,
+  SHARD_SIZE: number,
+  REPLAY_POSTS_PER_SECOND: number,
 });

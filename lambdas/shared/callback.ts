@@ -1,18 +1,34 @@
 import aws4 from 'aws4';
-import { Pool } from 'undici';
+import { errors, Pool } from 'undici';
+import type { DimensionValue } from './metric-catalogue.ts';
+
+/** A post that was not delivered. */
+export interface PostFailure {
+  /** 429, no answer in time, 5xx, another status, no connection to the gateway. */
+  readonly failed: DimensionValue<'PostFailures'>;
+  /** For the log. */
+  readonly detail: string;
+}
 
 export type PostResult =
   | 'delivered'
   /** The connection is closed (410). */
   | 'gone'
-  /** Not delivered: 429, 403, 413, 5xx, no answer in time. */
-  | { readonly failed: string };
+  | PostFailure;
 
 /** The @connections API of the service's WebSocket stage. */
 export interface Callback {
   post(connectionId: string, frame: string): Promise<PostResult>;
   /** Closes a connection; `gone` where it was closed before. @throws Error where the gateway refuses. */
   close(connectionId: string): Promise<'closed' | 'gone'>;
+  /** Whether the gateway still has it. @throws Error where it does not say. */
+  exists(connectionId: string): Promise<boolean>;
+}
+
+/** A callback over sockets of its own. */
+export interface SocketCallback extends Callback {
+  /** Ends the sockets; requests under way fail. */
+  end(): Promise<void>;
 }
 
 export interface CallbackOptions {
@@ -29,11 +45,25 @@ export interface CallbackOptions {
  */
 const maxIdleMs = 4_000;
 
+function failureOf(status: number): PostFailure {
+  const detail = `status ${status}`;
+  if (status === 429) return { failed: 'throttled', detail };
+  return { failed: status >= 500 ? 'server' : 'refused', detail };
+}
+
+function brokenOff(error: unknown): PostFailure {
+  const timeout = [errors.HeadersTimeoutError, errors.BodyTimeoutError, errors.ConnectTimeoutError].some(
+    type => error instanceof type,
+  );
+  const detail = error instanceof Error ? error.message : String(error);
+  return { failed: timeout ? 'timeout' : 'network', detail };
+}
+
 /**
  * Signs with aws4 and posts with undici, which takes about a third of the CPU of the SDK's client for a post and makes
  * three times as many a second (`npm run bench:post`). Credentials are those that Lambda puts in the environment.
  */
-export function signedCallback(options: CallbackOptions): Callback {
+export function signedCallback(options: CallbackOptions): SocketCallback {
   const { origin, host, pathname } = new URL(options.url);
   const open = () =>
     new Pool(origin, {
@@ -46,7 +76,7 @@ export function signedCallback(options: CallbackOptions): Callback {
   let underWay = 0;
   let usedAt = Date.now();
   const region = process.env.AWS_REGION;
-  const request = async (method: 'POST' | 'DELETE', connectionId: string, body?: string) => {
+  const request = async (method: 'POST' | 'DELETE' | 'GET', connectionId: string, body?: string) => {
     const path = `${pathname}/@connections/${encodeURIComponent(connectionId)}`;
     const signed = aws4.sign({
       service: 'execute-api',
@@ -80,9 +110,9 @@ export function signedCallback(options: CallbackOptions): Callback {
       try {
         const status = await request('POST', connectionId, frame);
         if (status === 200) return 'delivered';
-        return status === 410 ? 'gone' : { failed: `status ${status}` };
+        return status === 410 ? 'gone' : failureOf(status);
       } catch (error) {
-        return { failed: error instanceof Error ? error.message : String(error) };
+        return brokenOff(error);
       }
     },
     async close(connectionId) {
@@ -91,5 +121,13 @@ export function signedCallback(options: CallbackOptions): Callback {
       if (status !== 204 && status !== 200) throw new Error(`closing a connection was answered ${status}`);
       return 'closed';
     },
+    async exists(connectionId) {
+      const status = await request('GET', connectionId);
+      if (status === 200) return true;
+      // 410 is documented, 404 is what some see for a connection of long ago.
+      if (status === 410 || status === 404) return false;
+      throw new Error(`asking for a connection was answered ${status}`);
+    },
+    end: () => pool.destroy(),
   };
 }

@@ -16,7 +16,7 @@ export const connectEvent = z.object({
 });
 export const messageEvent = z.object({ body: z.string().default(''), requestContext });
 export const disconnectEvent = z.object({
-  requestContext: requestContext.pick({ connectionId: true }).extend({
+  requestContext: requestContext.pick({ connectionId: true, connectedAt: true }).extend({
     disconnectStatusCode: z.number().optional(),
     disconnectReason: z.string().optional(),
   }),

@@ -27,3 +27,18 @@ export interface Pulse {
 /** A client that has never sent a heartbeat is not judged by them: API Gateway's idle timeout ends it. */
 export const isSilent = (pulse: Pulse, rule: HeartbeatRule, now: number): boolean =>
   pulse.lastSeenAt !== undefined && now - pulse.lastSeenAt > silenceLimitMs(rule);
+
+/** API Gateway ends what is idle for 10 min ("Quotas for configuring and running a WebSocket API"). */
+const idleMs = 600_000;
+
+export interface Traces extends Pulse {
+  readonly connectedAt: number;
+  readonly resync?: ReadonlySet<string>;
+}
+
+/**
+ * Whether nothing tells that a connection still exists: it never sent a heartbeat and would have been idle for too long by
+ * now, or a post to it failed. Only the gateway knows then.
+ */
+export const isDoubtful = (connection: Traces, now: number): boolean =>
+  connection.resync !== undefined || (connection.lastSeenAt === undefined && now - connection.connectedAt > idleMs);

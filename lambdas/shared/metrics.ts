@@ -1,4 +1,5 @@
 import { Metrics as EmbeddedMetrics, MetricUnit } from '@aws-lambda-powertools/metrics';
+import { z } from 'zod';
 import {
   type DimensionValue,
   type MetricDefinition,
@@ -6,6 +7,7 @@ import {
   metricCatalogue,
   metricNamespace,
 } from './metric-catalogue.ts';
+import { readVariables } from './variables.ts';
 
 /** Takes what is measured; nothing is sent before `flush`. */
 export interface Metrics {
@@ -42,7 +44,8 @@ export function embeddedMetrics(dimensions: { readonly service: string; readonly
       metrics = new EmbeddedMetrics({ namespace: metricNamespace });
       // Powertools' own dimension `service` would make other metrics of these.
       metrics.clearDefaultDimensions();
-      metrics.addDimensions({ Service: dimensions.service, Environment: dimensions.environment, ...dimension });
+      // Default ones stay after publishing, which Powertools does by itself at the hundredth value of a metric.
+      metrics.setDefaultDimensions({ Service: dimensions.service, Environment: dimensions.environment, ...dimension });
       groups.set(key, metrics);
     }
     return metrics;
@@ -56,9 +59,19 @@ export function embeddedMetrics(dimensions: { readonly service: string; readonly
         group({ [definition.dimension.name]: dimension }).addMetric(name, MetricUnit[definition.unit], value);
     },
     flush() {
-      for (const metrics of groups.values()) metrics.publishStoredMetrics();
-      // Publishing clears the dimensions.
-      groups.clear();
+      for (const metrics of groups.values()) if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
     },
   };
+}
+
+/** What every function of the service has in its environment (`Handler`). */
+const identityVariables = z.object({ POWERTOOLS_SERVICE_NAME: z.string().min(1), ENVIRONMENT: z.string().min(1) });
+
+/**
+ * The metrics of the function that this runs in.
+ * @throws Error where the environment lacks the names of service and environment
+ */
+export function serviceMetrics(): Metrics {
+  const { POWERTOOLS_SERVICE_NAME, ENVIRONMENT } = readVariables(identityVariables);
+  return embeddedMetrics({ service: POWERTOOLS_SERVICE_NAME, environment: ENVIRONMENT });
 }

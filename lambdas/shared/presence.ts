@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type ConnectionCount, dynamoDbConnectionCount } from './connection-count.ts';
-import { type Connections, dynamoDbConnections } from './connections.ts';
+import { type Connection, type Connections, dynamoDbConnections } from './connections.ts';
 import type { dynamoDb } from './dynamodb.ts';
 import { dynamoDbSubscriptions, type Subscriptions } from './subscriptions.ts';
 
@@ -30,11 +30,15 @@ export function dynamoDbPresence(
 
 /**
  * Removes everything that is known of a connection that is closed. Whoever removes the item first removes the rest, so
- * that a connection is counted down once however often its end is noticed. False where it was removed before.
+ * that a connection is counted down once however often its end is noticed.
+ * @returns what it was; undefined where it was removed before
  */
-export async function forget(connectionId: string, { connections, subscriptions, count }: Presence): Promise<boolean> {
+export async function forget(
+  connectionId: string,
+  { connections, subscriptions, count }: Presence,
+): Promise<Connection | undefined> {
   const connection = await connections.remove(connectionId);
-  if (connection === undefined) return false;
+  if (connection === undefined) return undefined;
   await Promise.all([subscriptions.removeAll(connectionId, connection.channels), count.add(-1)]);
-  return true;
+  return connection;
 }

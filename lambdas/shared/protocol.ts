@@ -3,6 +3,9 @@ import { z } from 'zod';
 /** The subprotocol that clients offer and `$connect` answers. */
 export const subprotocol = 'steadysocket.v1';
 
+/** Close code of a client that leaves because it has, or will have, another connection. */
+export const plannedClose = 4000;
+
 /** API Gateway quota: payload of a WebSocket message, in bytes ("Quotas for configuring and running a WebSocket API"). */
 export const maxFrameBytes = 128 * 1024;
 
@@ -56,10 +59,22 @@ export const origin = cursorOf('0');
 /** No cursor compares above it. */
 export const lastCursor = '9'.repeat(cursorDigits);
 
+/**
+ * A part of a message that no frame can carry. Its data is a piece of the whole's JSON text, from `offset` on; `bytes` is
+ * the whole's length. Both count UTF-8, so that each part shows by itself that the whole is no larger than allowed.
+ */
+const part = z.strictObject({ offset: z.int().min(0), bytes: z.int().min(1) });
+export type Part = z.infer<typeof part>;
+/** `of` is the same for all parts of a message, and for those of no other publisher. */
+export const deliveredPart = part.extend({ of: z.string() });
+export type DeliveredPart = z.infer<typeof deliveredPart>;
+
 const subscribeFrame = z.strictObject({
   action: z.literal('subscribe'),
   channel,
   since: cursorSchema.optional(),
+  /** Of what came after `since` the newest is enough. */
+  latest: z.literal(true).optional(),
   request,
 });
 const unsubscribeFrame = z.strictObject({ action: z.literal('unsubscribe'), channel, request });
@@ -68,6 +83,7 @@ const publishFrame = z.strictObject({
   channel,
   id: messageId,
   data: messageData,
+  part: part.optional(),
   request,
 });
 const heartbeatFrame = z.strictObject({ action: z.literal('heartbeat'), request });
@@ -86,7 +102,7 @@ export type ClientFrame = z.infer<typeof actionFrame> | z.infer<typeof pingFrame
 
 export const channelSchema = channel;
 /** A message as a server posts it over HTTP. */
-export const serverMessage = z.strictObject({ id: messageId, data: messageData });
+export const serverMessage = z.strictObject({ id: messageId, data: messageData, part: part.optional() });
 
 /** Why something was refused. `docs/protocol.md` tells what a client does about each. */
 export type ErrorCode =
@@ -97,6 +113,8 @@ export type ErrorCode =
   | 'too_many_channels'
   | 'message_too_large'
   | 'rate_limited'
+  | 'throttled'
+  | 'presence_degraded'
   | 'token_expired'
   | 'connection_gone'
   | 'unavailable'
@@ -195,6 +213,8 @@ export interface Message {
   readonly data: MessageData;
   /** When it was accepted, epoch milliseconds. */
   readonly publishedAt: number;
+  /** Where it is a part of a message. */
+  readonly part?: DeliveredPart | undefined;
 }
 
 export interface Member {
@@ -212,17 +232,29 @@ export type Reply =
   | ({ type: 'unsubscribed'; channel: string } & Echo)
   | ({ type: 'accepted'; id: string; cursor: string } & Echo)
   | ({ type: 'heartbeat' } & Echo)
+  /** Answers a heartbeat where messages of the channel are to be fetched. */
+  | ({ type: 'resync'; channel: string } & Echo)
   | ({ type: 'presence'; channel: string; members: readonly Member[]; more?: true } & Echo)
   | { type: 'pong' };
 
 export type MessageFrame = { readonly type: 'message'; readonly replay?: true } & Message;
 
+/** What a notice asks of a client; `system` is a text for its user. */
+export type NoticeKind = 'server_shutdown' | 'reconnect' | 'refresh' | 'system';
+export interface Notice {
+  readonly type: 'notice';
+  readonly notice: NoticeKind;
+  /** Over how long clients spread what they do, milliseconds. */
+  readonly withinMs?: number;
+  readonly message?: string;
+}
+
 export type ServerFrame =
   | Reply
   | MessageFrame
   | { type: 'messages'; messages: readonly MessageFrame[] }
-  | { type: 'notice'; notice: string }
-  | { type: 'resync'; channel: string }
+  | { type: 'undeliverable'; channel: string; cursor: string; previous: string | null }
+  | Notice
   | { type: 'error'; code: ErrorCode; message: string; id?: string; request?: RequestId; retryAfterMs?: number };
 
 export function errorFrame(refusal: Refusal, reference: FrameReference): ServerFrame {
@@ -238,7 +270,7 @@ export function errorFrame(refusal: Refusal, reference: FrameReference): ServerF
 export const encodeFrame = (frame: ServerFrame): string => JSON.stringify(frame);
 
 /** Size of the frame that will carry a message at most: both cursors and the replay mark included. */
-export function outgoingFrameBytes(message: Pick<Message, 'channel' | 'id' | 'data' | 'publishedAt'>): number {
+export function outgoingFrameBytes(message: Pick<Message, 'channel' | 'id' | 'data' | 'publishedAt' | 'part'>): number {
   return Buffer.byteLength(
     encodeFrame({ type: 'message', ...message, cursor: origin, previous: origin, replay: true }),
   );

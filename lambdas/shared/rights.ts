@@ -10,9 +10,17 @@ export type Rights = z.infer<typeof rightsSchema>;
 /** Rights of a client without a token, where the environment admits one. */
 export const everything: Rights = { read: ['*'], write: ['*'] };
 
-/** A pattern is a channel's exact name, or a prefix that ends in `*`. */
-const matches = (pattern: string, channel: string): boolean =>
-  pattern.endsWith('*') ? channel.startsWith(pattern.slice(0, -1)) : pattern === channel;
+/** Channels of the service itself begin with this. No token of the issuer gives a right to them. */
+const reserved = '_steadysocket/';
+export const isReserved = (channel: string): boolean => channel.startsWith(reserved);
+/** Where the probe publishes to itself. */
+export const probeChannel = `${reserved}probe`;
+
+/** A pattern is a channel's exact name, or a prefix that ends in `*`; no prefix reaches what is reserved. */
+function matches(pattern: string, channel: string): boolean {
+  if (isReserved(channel) || !pattern.endsWith('*')) return pattern === channel;
+  return channel.startsWith(pattern.slice(0, -1));
+}
 
 export const mayRead = (rights: Rights, channel: string): boolean => rights.read.some(p => matches(p, channel));
 export const mayWrite = (rights: Rights, channel: string): boolean => rights.write.some(p => matches(p, channel));

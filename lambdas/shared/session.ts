@@ -22,6 +22,11 @@ export const sessionSchema = z.object({
   /** Epoch milliseconds at which the token ends; absent for an anonymous client. */
   tokenExpiresAt: z.coerce.number().optional(),
   clientVersion: z.string().optional(),
+  /** The service's own probe. API Gateway makes text of every value. */
+  probe: z
+    .literal('true')
+    .transform(() => true as const)
+    .optional(),
 });
 export type Session = z.infer<typeof sessionSchema>;
 
@@ -33,5 +38,6 @@ export function sessionContext(session: Session): SessionContext {
     ...(session.user !== undefined && { user: session.user }),
     ...(session.tokenExpiresAt !== undefined && { tokenExpiresAt: String(session.tokenExpiresAt) }),
     ...(session.clientVersion !== undefined && { clientVersion: session.clientVersion }),
+    ...(session.probe && { probe: 'true' }),
   };
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import {
   BatchWriteCommand,
   DeleteCommand,
@@ -18,11 +17,9 @@ export interface Subscriptions {
   removeAll(connectionId: string, channels: Readonly<Record<string, number>>): Promise<void>;
   /** Connection ids of one shard, strongly consistent, at most `limit` where given. */
   subscribers(channel: string, shard: number, limit?: number): Promise<readonly string[]>;
+  /** How many subscribers a shard has, strongly consistent; stops counting at `limit`. */
+  count(channel: string, shard: number, limit: number): Promise<number>;
 }
-
-/** The shard of a connection among `shardCount`. */
-export const shardOf = (connectionId: string, shardCount: number): number =>
-  createHash('sha256').update(connectionId).digest().readUInt32BE(0) % shardCount;
 
 const keyOf = (channel: string, shard: number): string => `${channel}#${shard}`;
 
@@ -64,6 +61,24 @@ export function dynamoDbSubscriptions(client: DynamoDBDocumentClient, tableName:
         if (limit !== undefined && connectionIds.length >= limit) return connectionIds.slice(0, limit);
       }
       return connectionIds;
+    },
+    async count(channel, shard, limit) {
+      const pages = paginateQuery(
+        { client, pageSize: limit },
+        {
+          TableName: tableName,
+          ConsistentRead: true,
+          KeyConditionExpression: 'channelShard = :key',
+          ExpressionAttributeValues: { ':key': keyOf(channel, shard) },
+          Select: 'COUNT',
+        },
+      );
+      let counted = 0;
+      for await (const { Count = 0 } of pages) {
+        counted += Count;
+        if (counted >= limit) return limit;
+      }
+      return counted;
     },
   };
 }

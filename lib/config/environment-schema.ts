@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { contactPattern } from '../runbook/escalation-section.ts';
 import { nearestName } from '../runbook/nearest-name.ts';
 import { share } from '../runbook/quantity.ts';
 import { inRange, rangeOf, type SettingDefinition, settingsCatalogue } from '../runbook/settings-catalogue.ts';
@@ -40,6 +41,30 @@ const limits = z.strictObject(Object.fromEntries(settingsCatalogue.map(setting =
   error: 'expected an object of settings',
 });
 
+const emailAddress = z.email({ error: 'expected an email address' });
+// SNS notifies a Slack channel by the address that the channel has for email; a webhook cannot confirm a subscription.
+const slack = z.email({ error: 'expected the email address of a channel, such as `alerts-aaaa@example.slack.com`' });
+const phoneNumber = z
+  .string({ error: 'expected a number in E.164, in quotes, such as `+493012345678`' })
+  .regex(/^\+[1-9]\d{6,14}$/, { error: 'expected a number in E.164, such as `+493012345678`' });
+
+const contact = z.strictObject(
+  {
+    slack: slack.optional(),
+    pagerduty: httpsUrl.optional(),
+    email: emailAddress.optional(),
+    sms: phoneNumber.optional(),
+    phone: phoneNumber.optional(),
+  },
+  { error: 'expected an object of addresses' },
+);
+
+const contacts = z.record(
+  z.string().regex(contactPattern, { error: 'expected lower-case letters, digits and single hyphens' }),
+  contact,
+  { error: 'expected an object of contacts' },
+);
+
 const environment = z.strictObject(
   {
     // Part of every resource's name, of which the service's takes up to 32 characters.
@@ -61,6 +86,7 @@ const environment = z.strictObject(
     runbookBaseUrl: httpsUrl.refine(value => !value.endsWith('/'), { error: 'expected no slash at the end' }),
     removalPolicy: z.enum(['retain', 'destroy'], { error: 'expected `retain` or `destroy`' }),
     anonymous: z.boolean({ error: 'expected true or false' }).default(false),
+    contacts: contacts.default({}),
     limits: limits.default({}),
   },
   { error: 'expected an environment' },
@@ -81,11 +107,18 @@ export function parseEnvironments(source: string, value: unknown): Environment[]
     ...(Array.isArray(value) ? [...onlyInDevelopment(value), ...namedTwice(value)] : []),
   ];
   if (!parsed.success || problems.length > 0) throw new EnvironmentErrors(source, problems);
-  return parsed.data.map(({ account, limits: overrides, ...rest }) => ({
+  return parsed.data.map(({ account, contacts: addresses, limits: overrides, ...rest }) => ({
     ...rest,
     ...(account === undefined ? {} : { account }),
-    limits: Object.fromEntries(Object.entries(overrides).filter(([, limit]) => limit !== undefined)),
+    contacts: Object.fromEntries(Object.entries(addresses).map(([name, given]) => [name, whatIsThere(given)])),
+    limits: whatIsThere(overrides),
   }));
+}
+
+/** Without the keys that were left out, which zod has as undefined. */
+function whatIsThere<Value>(given: Readonly<Record<string, Value | undefined>>): Record<string, Value> {
+  const there = Object.entries(given).filter((entry): entry is [string, Value] => entry[1] !== undefined);
+  return Object.fromEntries(there);
 }
 
 // These two look at the value as it was written: zod checks a whole only when each part is right, and a user wants all at once.
@@ -116,6 +149,9 @@ function namedTwice(environments: readonly unknown[]): string[] {
 function describe(issue: z.core.$ZodIssue, value: unknown): string[] {
   const place = placeOf(issue.path, value);
   const prefix = place === '' ? '' : `${place}: `;
+  if (issue.code === 'invalid_key') {
+    return [`${prefix}the name of a contact; ${issue.issues.map(({ message }) => message).join(', ')}`];
+  }
   if (issue.code !== 'unrecognized_keys') return [`${prefix}${readAt(issue.path, value)}; ${issue.message}`];
   const known = knownKeys(issue.path);
   return issue.keys.map(key => {
@@ -127,6 +163,7 @@ function describe(issue: z.core.$ZodIssue, value: unknown): string[] {
 
 function knownKeys(path: readonly PropertyKey[]): string[] {
   const { shape } = environment;
+  if (path.includes('contacts')) return Object.keys(contact.shape);
   if (path.includes('limits')) return Object.keys(limits.shape);
   if (path.includes('tokens')) return Object.keys(shape.tokens.shape);
   return Object.keys(shape);

@@ -1,4 +1,39 @@
-import type { Environment } from './environment.ts';
+import type { Contact, Environment } from './environment.ts';
+
+/** Everybody whom the runbooks' `## Escalation` tables name. */
+const contactNames = [
+  'api-lead',
+  'api-oncall',
+  'backend-lead',
+  'backend-oncall',
+  'clinical-desk',
+  'cto',
+  'engineering-leadership',
+  'engineering-manager',
+  'frontend-team',
+  'incident-channel',
+  'infra-team',
+  'infrastructure-oncall',
+  'operator',
+  'platform-lead',
+  'platform-team',
+  'status-page',
+  'team-lead',
+  'websocket-oncall',
+  'websocket-team',
+];
+
+/** Placeholders for everybody, on every channel; the numbers are of those that belong to nobody. */
+function placeholders(domain: string): Record<string, Contact> {
+  return Object.fromEntries(
+    contactNames.map((name, index) => {
+      const number = `+120255501${String(index).padStart(2, '0')}`;
+      const slack = `${name}@slack.${domain}`;
+      const pagerduty = `https://events.pagerduty.${domain}/integration/${name}/enqueue`;
+      return [name, { slack, pagerduty, email: `${name}@${domain}`, sms: number, phone: number }];
+    }),
+  );
+}
 
 /**
  * The environments that the project comes with. Hosts are under example.com until they are yours: copy this file, change it, and
@@ -19,6 +54,7 @@ const environments: readonly Environment[] = [
       ...['localhost', '127.0.0.1'].flatMap(host => [3000, 5173, 8080].map(port => `http://${host}:${port}`)),
     ],
     runbookBaseUrl: 'https://runbooks.dev.example.com',
+    contacts: placeholders('dev.example.com'),
     removalPolicy: 'destroy',
     anonymous: false,
     limits: {
@@ -29,6 +65,8 @@ const environments: readonly Environment[] = [
       maxConnectionsPerUser: 50,
       requestQuotaShare: 0.8,
       fanOutConcurrency: 4,
+      // For that many connections at 400 a second.
+      drainWindowSeconds: 60,
     },
   },
   {
@@ -41,6 +79,7 @@ const environments: readonly Environment[] = [
     },
     allowedOrigins: ['https://app.staging.example.com'],
     runbookBaseUrl: 'https://runbooks.staging.example.com',
+    contacts: placeholders('staging.example.com'),
     removalPolicy: 'destroy',
     anonymous: false,
     limits: {},
@@ -55,6 +94,7 @@ const environments: readonly Environment[] = [
     },
     allowedOrigins: ['https://app.example.com'],
     runbookBaseUrl: 'https://runbooks.example.com',
+    contacts: placeholders('example.com'),
     removalPolicy: 'retain',
     anonymous: false,
     limits: {},

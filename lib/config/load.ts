@@ -8,6 +8,18 @@ import { EnvironmentErrors } from './environment-errors.ts';
 import { parseEnvironments } from './environment-schema.ts';
 import environments from './environments.ts';
 
+/** What messages call the project's own. */
+const builtIn = 'environments';
+
+/**
+ * Loads all environments, the project's own or those of a user's file.
+ * @param file as for `loadEnvironment`
+ * @throws EnvironmentErrors that lists all that is wrong in the file
+ */
+export async function loadEnvironments(file?: string): Promise<Environment[]> {
+  return parseEnvironments(file ?? builtIn, file === undefined ? environments : await readEnvironments(file));
+}
+
 /**
  * Loads an environment, of the project's own or of a user's file.
  * @param file a module (`.ts`, `.js`, `.mjs`) whose default export is a list of environments, or the same as JSON or YAML; a
@@ -15,8 +27,8 @@ import environments from './environments.ts';
  * @throws EnvironmentErrors that lists all that is wrong in the file, or the names there are
  */
 export async function loadEnvironment(name: string, file?: string): Promise<Environment> {
-  const source = file ?? 'environments';
-  const known = parseEnvironments(source, file === undefined ? environments : await readEnvironments(file));
+  const source = file ?? builtIn;
+  const known = await loadEnvironments(file);
   const found = known.find(environment => environment.name === name);
   if (found) return found;
   const names = known.map(environment => environment.name);

@@ -7,7 +7,7 @@ import { Construct } from 'constructs';
 import type { Handler } from './handler.ts';
 
 /** API Gateway's account quotas in requests a second and burst ("Amazon API Gateway quotas"), which all APIs share. */
-const accountQuota = { rate: 10_000, burst: 5_000 };
+export const accountQuota = { rate: 10_000, burst: 5_000 };
 
 export interface GatewayProps {
   readonly apiName: string;

@@ -1,8 +1,10 @@
+import { CfnOutput } from 'aws-cdk-lib';
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import { Construct } from 'constructs';
 import type { fanOutVariables } from '../../lambdas/fan-out/variables.ts';
 import type { messageVariables } from '../../lambdas/message/variables.ts';
 import type { VariablesOf } from '../../lambdas/shared/variables.ts';
+import { type DeliveryRates, deliveryRates } from './delivery-rates.ts';
 import type { Gateway } from './gateway.ts';
 import { Handler } from './handler.ts';
 import { Publications } from './publications.ts';
@@ -28,11 +30,18 @@ export class Messages extends Construct {
       consumerTimeout: fanOutTimeout,
       removalPolicy: props.context.removalPolicy,
     });
-    this.message = this.createMessage(props);
-    this.fanOut = this.createFanOut(props);
+    const rates = deliveryRates(props.context.settings);
+    this.message = this.createMessage(props, rates);
+    this.fanOut = this.createFanOut(props, rates);
+    // For `npm run dead-letters`.
+    const { deadLetters, shardTaskDeadLetters } = this.publications;
+    for (const [name, queue] of Object.entries({ deadLetters, shardTaskDeadLetters })) {
+      const id = `${name[0]?.toUpperCase()}${name.slice(1)}Url`;
+      new CfnOutput(this, id, { value: queue.queueUrl }).overrideLogicalId(id);
+    }
   }
 
-  private createMessage({ context, gateway, tables }: MessagesProps): Handler {
+  private createMessage({ context, gateway, tables }: MessagesProps, rates: DeliveryRates): Handler {
     const { settings } = context;
     const handler = new Handler<VariablesOf<typeof messageVariables>>(this, 'MessageFunction', {
       context,
@@ -52,20 +61,22 @@ export class Messages extends Construct {
         MAX_CHANNELS_PER_CONNECTION: String(settings.maxChannelsPerConnection),
         MAX_FRAMES_PER_SECOND: String(settings.maxFramesPerSecond),
         RETENTION_SECONDS: String(settings.retentionSeconds),
+        SHARD_SIZE: String(rates.shardSize),
+        REPLAY_POSTS_PER_SECOND: String(rates.replayPostsPerSecond),
       },
     });
     tables.allow(handler, 'connections', 'UpdateItem', 'BatchGetItem');
     tables.allow(handler, 'subscriptions', 'PutItem', 'DeleteItem', 'Query');
-    tables.allow(handler, 'messages', 'GetItem', 'Query');
-    tables.allow(handler, 'operations', 'UpdateItem');
+    tables.allow(handler, 'messages', 'GetItem', 'Query', 'UpdateItem');
+    tables.allow(handler, 'operations', 'GetItem', 'UpdateItem');
     this.publications.allowSend(handler);
     gateway.allowConnections(handler, 'POST', 'DELETE');
     return handler;
   }
 
-  private createFanOut({ context, gateway, tables }: MessagesProps): Handler {
+  private createFanOut({ context, gateway, tables }: MessagesProps, rates: DeliveryRates): Handler {
     const { settings } = context;
-    const { queue } = this.publications;
+    const { queue, shardTasks, deadLetters, shardTaskDeadLetters } = this.publications;
     const handler = new Handler<VariablesOf<typeof fanOutVariables>>(this, 'FanOutFunction', {
       context,
       folder: 'fan-out',
@@ -76,22 +87,33 @@ export class Messages extends Construct {
         MESSAGES_TABLE: tables.messages.tableName,
         CALLBACK_URL: gateway.stage.callbackUrl,
         PUBLICATIONS_QUEUE_URL: queue.queueUrl,
+        SHARD_TASKS_QUEUE_URL: shardTasks.queueUrl,
+        SHARD_TASKS_QUEUE_ARN: shardTasks.queueArn,
+        PUBLICATION_DEAD_LETTERS_URL: deadLetters.queueUrl,
+        SHARD_TASK_DEAD_LETTERS_URL: shardTaskDeadLetters.queueUrl,
         RETENTION_SECONDS: String(settings.retentionSeconds),
         POST_TIMEOUT_SECONDS: String(settings.postTimeoutSeconds),
         POST_PARALLELISM: String(settings.postParallelism),
+        POSTS_PER_SECOND: String(rates.postsPerSecond),
+        POST_BURST: String(rates.postBurst),
+        SHARD_SIZE: String(rates.shardSize),
       },
     });
     tables.allow(handler, 'messages', 'GetItem', 'Query', 'PutItem', 'UpdateItem');
     tables.allow(handler, 'subscriptions', 'Query', 'DeleteItem');
+    tables.allow(handler, 'connections', 'UpdateItem');
+    tables.allow(handler, 'operations', 'GetItem');
     tables.allowForget(handler);
     gateway.allowConnections(handler, 'POST', 'DELETE');
-    handler.addEventSource(
-      new SqsEventSource(queue, {
-        batchSize: 10,
-        maxConcurrency: settings.fanOutConcurrency,
-        reportBatchItemFailures: true,
-      }),
-    );
+    this.publications.allowFanOut(handler);
+    const sources = [
+      { source: queue, maxConcurrency: settings.fanOutConcurrency },
+      { source: shardTasks, maxConcurrency: rates.shardConcurrency },
+    ];
+    for (const { source, maxConcurrency } of sources)
+      handler.addEventSource(
+        new SqsEventSource(source, { batchSize: 10, maxConcurrency, reportBatchItemFailures: true }),
+      );
     return handler;
   }
 }

@@ -13,12 +13,15 @@ export interface PublicationsProps {
 const longest = Duration.days(14);
 
 /**
- * What was accepted and is not delivered yet, in order for each channel. A message comes again as often as it must: order
- * waits for it. The dead-letter queue is for what can never succeed, and only after a receive count no outage reaches.
+ * What was accepted and is not delivered yet, in order for each channel; and what is to be done for each shard of a large
+ * channel, in order for each shard. A message comes again as often as it must: order waits for it. The dead-letter queues
+ * are for what can never succeed: fan-out puts it there; SQS only after a receive count no outage reaches.
  */
 export class Publications extends Construct {
   readonly queue: Queue;
   readonly deadLetters: Queue;
+  readonly shardTasks: Queue;
+  readonly shardTaskDeadLetters: Queue;
 
   constructor(scope: Construct, id: string, { consumerTimeout, removalPolicy }: PublicationsProps) {
     super(scope, id);
@@ -29,16 +32,36 @@ export class Publications extends Construct {
       retentionPeriod: longest,
       removalPolicy,
     };
+    const ordered = (name: string, deadLetters: Queue) =>
+      new Queue(this, name, {
+        ...common,
+        // One group's rate does not limit another's.
+        deduplicationScope: DeduplicationScope.MESSAGE_GROUP,
+        fifoThroughputLimit: FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
+        // Six times the consumer's timeout, as Lambda's guide to SQS event sources asks for.
+        visibilityTimeout: Duration.seconds(6 * consumerTimeout.toSeconds()),
+        deadLetterQueue: { queue: deadLetters, maxReceiveCount: 1000 },
+      });
     this.deadLetters = new Queue(this, 'DeadLetters', common);
-    this.queue = new Queue(this, 'Queue', {
-      ...common,
-      // One channel's rate does not limit another's.
-      deduplicationScope: DeduplicationScope.MESSAGE_GROUP,
-      fifoThroughputLimit: FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
-      // Six times the consumer's timeout, as Lambda's guide to SQS event sources asks for.
-      visibilityTimeout: Duration.seconds(6 * consumerTimeout.toSeconds()),
-      deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: 1000 },
-    });
+    this.queue = ordered('Queue', this.deadLetters);
+    this.shardTaskDeadLetters = new Queue(this, 'ShardTaskDeadLetters', common);
+    this.shardTasks = ordered('ShardTasks', this.shardTaskDeadLetters);
+  }
+
+  /** All that holds messages which are not delivered yet. */
+  get queues(): readonly Queue[] {
+    return [this.queue, this.shardTasks];
+  }
+
+  /** Allows to ask how many wait. */
+  allowCount(handler: Handler): void {
+    for (const queue of this.queues) queue.grant(handler, 'sqs:GetQueueAttributes');
+  }
+
+  /** Allows to hand on to shards, to queue behind publications, and to put away what cannot be delivered. */
+  allowFanOut(handler: Handler): void {
+    for (const queue of [this.queue, this.shardTasks, this.deadLetters, this.shardTaskDeadLetters])
+      queue.grant(handler, 'sqs:SendMessage');
   }
 
   /** Allows to publish. */

@@ -6,6 +6,7 @@ import type { Runbook } from '../runbook/runbook.ts';
 import { Connections } from './connections.ts';
 import { Gateway } from './gateway.ts';
 import { Messages } from './messages.ts';
+import { Probe, ProbeIdentity } from './probe.ts';
 import { ServerApi } from './server-api.ts';
 import type { ServiceContext } from './service-context.ts';
 import { Tables } from './tables.ts';
@@ -22,6 +23,7 @@ export class RealtimeStack extends Stack {
   readonly tables: Tables;
   readonly connections: Connections;
   readonly messages: Messages;
+  readonly probe: Probe;
   readonly serverApi: ServerApi;
 
   constructor(scope: Construct, id: string, { runbook, environment, ...props }: RealtimeStackProps) {
@@ -41,9 +43,19 @@ export class RealtimeStack extends Stack {
       requestQuotaShare: context.settings.requestQuotaShare,
     });
     const { gateway, tables } = this;
-    this.connections = new Connections(this, 'Connections', { context, environment, gateway, tables });
     this.messages = new Messages(this, 'Messages', { context, gateway, tables });
-    this.serverApi = new ServerApi(this, 'Server', { context, tables, publications: this.messages.publications });
+    const { publications } = this.messages;
+    const probeIdentity = new ProbeIdentity(this, 'ProbeIdentity', context);
+    this.connections = new Connections(this, 'Connections', {
+      context,
+      environment,
+      gateway,
+      tables,
+      publications,
+      probeIdentity,
+    });
+    this.probe = new Probe(this, 'Probe', { context, gateway, identity: probeIdentity });
+    this.serverApi = new ServerApi(this, 'Server', { context, tables, publications });
     gateway.route({
       authorizer: this.connections.authorizer,
       connect: this.connections.connect,

@@ -40,7 +40,7 @@ export class ServerApi extends Construct {
     this.health(props);
   }
 
-  private publish({ context, publications }: ServerApiProps): void {
+  private publish({ context, publications, tables }: ServerApiProps): void {
     const handler = new Handler<VariablesOf<typeof publishVariables>>(this, 'PublishFunction', {
       context,
       folder: 'publish',
@@ -48,10 +48,12 @@ export class ServerApi extends Construct {
       timeout: frameTimeout,
       variables: {
         PUBLICATIONS_QUEUE_URL: publications.queue.queueUrl,
+        OPERATIONS_TABLE: tables.operations.tableName,
         MAX_MESSAGE_BYTES: String(context.settings.maxMessageBytes),
       },
     });
     publications.allowSend(handler);
+    tables.allow(handler, 'operations', 'GetItem', 'UpdateItem');
     this.api.addRoutes({
       path: '/channels/{channel}/messages',
       methods: [HttpMethod.POST],

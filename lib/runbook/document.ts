@@ -8,9 +8,11 @@ const markdown = unified().use(remarkParse).use(remarkGfm).freeze();
 export type Block = ReturnType<typeof markdown.parse>['children'][number];
 export type Heading = Extract<Block, { type: 'heading' }>;
 export type Table = Extract<Block, { type: 'table' }>;
+type Cell = Table['children'][number]['children'][number];
 
 /** A Markdown file taken apart; every point in it is one of the file, front matter included. */
 export interface Document {
+  readonly text: string;
   /** What stands between the fences of the front matter; undefined where there is none. */
   readonly matter: { readonly text: string; readonly offset: number } | undefined;
   readonly blocks: readonly Block[];
@@ -33,6 +35,7 @@ export function parseDocument(text: string): Document {
   // Blanked instead of cut off, so that the points of the Markdown stay those of the file.
   const body = fenced.replace(/[^\r\n]/g, ' ') + text.slice(fenced.length);
   return {
+    text,
     matter: match ? { text: match[2] ?? '', offset: match[0].search(/[\r\n]/) + (match[1]?.length ?? 0) } : undefined,
     blocks: markdown.parse(body).children,
     end: pointAt(text.length),
@@ -41,9 +44,7 @@ export function parseDocument(text: string): Document {
 }
 
 /** Where a piece of Markdown begins. */
-export function startOf(
-  node: Block | Table['children'][number] | Table['children'][number]['children'][number],
-): Point {
+export function startOf(node: Block | Table['children'][number] | Cell | Cell['children'][number]): Point {
   return pointOf(node, 'start');
 }
 

@@ -29,8 +29,16 @@ export type FrontMatter = z.infer<typeof shape>;
 const keys = Object.keys(shape.shape);
 const asExpected = `front matter between two lines \`---\` with the keys ${keys.join(', ')}`;
 
-/** Reads the front matter; what is wrong in it is reported at its place. */
-export function readFrontMatter(document: Document, service: string, problems: Problems): FrontMatter | undefined {
+/**
+ * Reads the front matter; what is wrong in it is reported at its place, and a review that is overdue is warned of.
+ * @param today as an ISO date
+ */
+export function readFrontMatter(
+  document: Document,
+  service: string,
+  today: string,
+  problems: Problems,
+): FrontMatter | undefined {
   const { matter } = document;
   if (!matter) {
     problems.report({ line: 1, column: 1 }, 'the file begins without front matter', asExpected);
@@ -66,7 +74,7 @@ export function readFrontMatter(document: Document, service: string, problems: P
     const key = String(issue.path[0]);
     const place = places.get(key);
     if (key in values && place) {
-      problems.report(place, `\`${key}\` is ${described(values[key])}`, issue.message);
+      problems.report(place, `\`${key}\` is ${inWords(values[key])}`, issue.message);
     } else if (!place) {
       problems.report(pointAt(matter.text.length), `front matter without \`${key}\``, `a line \`${key}: …\``);
     }
@@ -76,7 +84,12 @@ export function readFrontMatter(document: Document, service: string, problems: P
     const place = places.get('service') ?? pointAt(0);
     problems.report(place, `\`service\` is \`${named}\``, `\`${service}\`, as the file is named`);
   }
-  return parsed.data;
+  const { data } = parsed;
+  const place = places.get('review');
+  if (data && place && data.review < today) {
+    problems.warn(place, `\`review\` was due on ${data.review}`, 'a review now, and the date of the next one');
+  }
+  return data;
 }
 
 function rangeStart(node: unknown): number | undefined {
@@ -84,7 +97,7 @@ function rangeStart(node: unknown): number | undefined {
   return Number(node.range[0]);
 }
 
-function described(value: unknown): string {
+function inWords(value: unknown): string {
   if (value === null || value === '') return 'empty';
   if (typeof value === 'object') return 'a list, map or alias';
   return `\`${String(value)}\``;

@@ -13,6 +13,12 @@ const durations = { s: 1, min: 60, h: 3_600, d: 86_400 };
 /** Whole seconds: `25 s`, `10 min`, `24 h`, `7 d`. */
 export const seconds = wholeNumberIn(durations, 'a duration in s, min, h or d, such as `25 s`');
 
+/** Whole milliseconds: `500 ms`, `1 s`, `2 min`. */
+export const milliseconds = wholeNumberIn(
+  { ms: 1, s: 1_000, min: 60_000 },
+  'a duration in ms, s or min, such as `500 ms`',
+);
+
 // AWS's KB and MB are powers of two: API Gateway's 128 KB are 131,072 bytes, Lambda's 10,240 MB are 10 GiB.
 const sizes = { B: 1, KB: 2 ** 10, KiB: 2 ** 10, MB: 2 ** 20, MiB: 2 ** 20 };
 

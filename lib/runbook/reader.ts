@@ -1,25 +1,64 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { parseDocument } from './document.ts';
+import { readAlarms } from './alarms-section.ts';
+import { type Document, parseDocument } from './document.ts';
+import { readEscalation } from './escalation-section.ts';
 import { readFrontMatter } from './front-matter.ts';
 import { nearestName } from './nearest-name.ts';
-import { Problems } from './problem.ts';
+import { type Problem, Problems } from './problem.ts';
+import { readRecovery } from './recovery-section.ts';
+import { warnOfRepeatedFigures } from './repeated-figures.ts';
 import type { Runbook } from './runbook.ts';
 import { readSettings } from './settings-section.ts';
+
+/** What a file says, what is wrong in it, and what is most likely not meant. */
+export interface Reading {
+  /** Only where nothing is wrong. */
+  readonly runbook?: Runbook;
+  readonly problems: Problems;
+}
+
+/**
+ * Reads a runbook with all mistakes and warnings, those about its prose as well.
+ * @param path of the file, for the messages; its base name is the service's
+ * @param today ISO date by which a review is overdue
+ */
+export function checkRunbook(path: string, text: string, today: string): Reading {
+  const problems = new Problems(path);
+  const document = parseDocument(text.replace(/^\uFEFF/, ''));
+  const runbook = readDocument(document, path, today, problems);
+  if (runbook) warnOfRepeatedFigures(document, runbook, problems);
+  return { ...(runbook && { runbook }), problems };
+}
 
 /**
  * Reads a runbook.
  * @param path of the file, for the messages; its base name is the service's
+ * @param warn told of a review that is overdue, and of severities that reach nobody
  * @throws RunbookErrors with all mistakes of the file
  */
-export function readRunbook(path: string, text: string): Runbook {
+export function readRunbook(path: string, text: string, warn?: (warning: Problem) => void): Runbook {
   const problems = new Problems(path);
-  const document = parseDocument(text.replace(/^\uFEFF/, ''));
-  const frontMatter = readFrontMatter(document, basename(path, '.md'), problems);
+  const runbook = readDocument(parseDocument(text.replace(/^\uFEFF/, '')), path, isoDate(new Date()), problems);
+  if (!runbook) throw problems.errors();
+  for (const warning of problems.warnings()) warn?.(warning);
+  return runbook;
+}
+
+/** The day in UTC. */
+export function isoDate(time: Date): string {
+  return time.toISOString().slice(0, 10);
+}
+
+function readDocument(document: Document, path: string, today: string, problems: Problems): Runbook | undefined {
+  const frontMatter = readFrontMatter(document, basename(path, '.md'), today, problems);
   const settings = readSettings(document, problems);
-  if (!frontMatter || !problems.none) throw problems.errors();
+  const alarms = readAlarms(document, problems);
+  const recovery = readRecovery(document, problems);
+  const escalation = readEscalation(document, alarms, problems);
+  if (!frontMatter || !problems.none) return undefined;
   // Nothing was reported, so every setting was read or has its default.
-  return { ...frontMatter, settings: settings as Runbook['settings'] };
+  return { ...frontMatter, settings: settings as Runbook['settings'], alarms, recovery, escalation };
 }
 
 /** A directory of runbooks that cannot be read or does not hold the one that was asked for. */
@@ -51,10 +90,11 @@ export function listServices(directory: string): string[] {
 
 /**
  * Reads `<directory>/<service>.md`.
+ * @param warn as for `readRunbook`
  * @throws RunbookNotFound that lists the services there are
  * @throws RunbookErrors with all mistakes of the file
  */
-export function loadRunbook(service: string, directory: string): Runbook {
+export function loadRunbook(service: string, directory: string, warn?: (warning: Problem) => void): Runbook {
   const services = listServices(directory);
   if (!services.includes(service)) {
     const nearest = nearestName(service, services);
@@ -64,5 +104,5 @@ export function loadRunbook(service: string, directory: string): Runbook {
     throw new RunbookNotFound(`no runbook for \`${service}\` in ${directory}; expected ${listed}${suggestion}`);
   }
   const path = join(directory, `${service}.md`);
-  return readRunbook(path, readFileSync(path, 'utf8'));
+  return readRunbook(path, readFileSync(path, 'utf8'), warn);
 }

@@ -1,6 +1,7 @@
 import type { Quantity } from './quantity.ts';
 import { bytes, count, megabytes, seconds, share } from './quantity.ts';
 import type { Settings } from './settings.ts';
+import { severities } from './severity.ts';
 
 /** A setting that a runbook can name. */
 export interface SettingDefinition {
@@ -100,6 +101,15 @@ export const settingsCatalogue: readonly SettingDefinition[] = [
     reason: 'the log has to outlive SQS’s deduplication of 5 min; above a year it would be an archive',
   },
   {
+    name: 'Drain window',
+    field: 'drainWindowSeconds',
+    quantity: seconds,
+    minimum: 5,
+    maximum: 7_200,
+    reason: 'API Gateway ends every connection within 2 h; below 5 s clients would hardly be told',
+    default: 30,
+  },
+  {
     name: 'Post timeout',
     field: 'postTimeoutSeconds',
     quantity: seconds,
@@ -147,7 +157,21 @@ export const settingsCatalogue: readonly SettingDefinition[] = [
     reason: 'a share of the account’s API Gateway quota, which all services in the account divide',
     default: 0.2,
   },
+  ...responseTimes([900, 3_600, 14_400, 86_400]),
 ];
+
+/** A setting for each severity; the defaults are those of a chat service's team. */
+function responseTimes(defaults: readonly number[]): SettingDefinition[] {
+  return severities.map((severity, index) => ({
+    name: `Response time ${severity}`,
+    field: `responseTime${severity}Seconds`,
+    quantity: seconds,
+    minimum: 60,
+    maximum: 604_800,
+    reason: 'nobody is there within seconds, and what can wait for more than a week is no incident',
+    ...(defaults[index] !== undefined && { default: defaults[index] }),
+  }));
+}
 
 export function settingFor(field: keyof Settings): SettingDefinition {
   const definition = settingsCatalogue.find(setting => setting.field === field);

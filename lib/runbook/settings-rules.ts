@@ -1,5 +1,6 @@
 import type { Settings } from './settings.ts';
 import { settingFor } from './settings-catalogue.ts';
+import { severities } from './severity.ts';
 
 /** Settings that are right one by one and wrong together. */
 export interface Conflict {
@@ -21,6 +22,8 @@ export function conflicts(settings: Partial<Settings>): Conflict[] {
     ...belowTotal('maxConnectionsPerAddress', settings),
     ...silenceBelowIdleTimeout(settings),
     ...heartbeatsWithinShare(settings),
+    ...drainWithinWindow(settings),
+    ...responseTimesInOrder(settings),
   ];
 }
 
@@ -63,6 +66,41 @@ function heartbeatsWithinShare(settings: Partial<Settings>): Conflict[] {
       expected: `at most ${Math.floor(allowed)}, half of this service's ${nameOf('requestQuotaShare')} of API Gateway's ${requestsPerSecond} requests a second`,
     },
   ];
+}
+
+/** Who leaves comes back elsewhere or later, and API Gateway admits 500 new connections a second: a fifth is kept free. */
+const leavesPerSecond = 400;
+
+/** Everybody must be able to leave within the window without a reconnect storm. */
+function drainWithinWindow({ maxConnections, drainWindowSeconds: window }: Partial<Settings>): Conflict[] {
+  if (maxConnections === undefined || window === undefined) return [];
+  const least = Math.ceil(maxConnections / leavesPerSecond);
+  if (window >= least) return [];
+  return [
+    {
+      field: 'drainWindowSeconds',
+      read: `${nameOf('drainWindowSeconds')} is ${window} s for ${maxConnections} connections`,
+      expected: `at least ${least} s, so that ${leavesPerSecond} leave a second at most (API Gateway admits 500 new ones)`,
+    },
+  ];
+}
+
+/** What is more severe is not answered later. */
+function responseTimesInOrder(settings: Partial<Settings>): Conflict[] {
+  return severities.slice(1).flatMap((severity, index): Conflict[] => {
+    const sooner = `responseTime${severities[index] ?? severity}Seconds` as const;
+    const field = `responseTime${severity}Seconds` as const;
+    const { [sooner]: least, [field]: time } = settings;
+    if (least === undefined || time === undefined || time >= least) return [];
+    const { format } = settingFor(field).quantity;
+    return [
+      {
+        field,
+        read: `${nameOf(field)} is ${format(time)}`,
+        expected: `at least ${format(least)}, the ${nameOf(sooner)}`,
+      },
+    ];
+  });
 }
 
 function nameOf(field: keyof Settings): string {

@@ -19,6 +19,8 @@ export interface Settings {
   readonly heartbeatGraceSeconds: number;
   /** How long a message can be replayed. */
   readonly retentionSeconds: number;
+  /** Over how long a drain lets clients leave by themselves. */
+  readonly drainWindowSeconds: number;
   /** Time allowed for one PostToConnection. */
   readonly postTimeoutSeconds: number;
   /** Posts that one fan-out invocation has under way at once. */
@@ -26,6 +28,11 @@ export interface Settings {
   /** Fan-out invocations at once (the event source's maximum concurrency). */
   readonly fanOutConcurrency: number;
   readonly functionMemoryMegabytes: number;
+  /** Within which somebody works on an incident of severity P0, and so on. */
+  readonly responseTimeP0Seconds: number;
+  readonly responseTimeP1Seconds: number;
+  readonly responseTimeP2Seconds: number;
+  readonly responseTimeP3Seconds: number;
   /** This service's share of the account's API Gateway request quota, 0 to 1. */
   readonly requestQuotaShare: number;
 }

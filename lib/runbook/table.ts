@@ -4,6 +4,16 @@ import { nearestName } from './nearest-name.ts';
 import type { Point, Problems } from './problem.ts';
 
 export interface Cell {
+  /** Without markup, as a reader sees it. */
+  readonly text: string;
+  readonly at: Point;
+  readonly links: readonly Link[];
+  /** Where a character of the text stands in the file; the beginning of its markup where that is not one to one. */
+  pointAt(index: number): Point;
+}
+
+export interface Link {
+  readonly url: string;
   readonly text: string;
   readonly at: Point;
 }
@@ -71,11 +81,15 @@ function readRow<Required extends string, Optional extends string>(
   const cells: Partial<Record<Required | Optional, Cell>> = {};
   for (const [index, column] of order.entries()) {
     const cell = row.children[index];
-    const content = cell ? contentOf(cell) : { text: '', at: endOf(row) };
+    const content = cell ? contentOf(cell) : undefined;
     if (column === undefined) continue;
-    if (content.text !== '') cells[column] = content;
+    if (content && content.text !== '') cells[column] = content;
     else if (columns.required.some(required => required === column)) {
-      problems.report(content.at, `a row without ${cell ? 'text in ' : ''}the cell \`${column}\``, `its \`${column}\``);
+      problems.report(
+        content?.at ?? endOf(row),
+        `a row without ${cell ? 'text in ' : ''}the cell \`${column}\``,
+        `its \`${column}\``,
+      );
     }
   }
   const surplus = row.children[order.length];
@@ -86,8 +100,50 @@ function readRow<Required extends string, Optional extends string>(
   return { at: startOf(row), cells };
 }
 
-function contentOf(cell: TableRow['children'][number]): Cell {
+type TableCell = TableRow['children'][number];
+type Phrasing = TableCell['children'][number];
+
+function contentOf(cell: TableCell): Cell {
   const [first] = cell.children;
   const start = startOf(cell);
-  return { text: textOf(cell).trim(), at: first ? startOf(first) : { line: start.line, column: start.column } };
+  const at = first ? startOf(first) : { line: start.line, column: start.column };
+  const text = textOf(cell);
+  const leading = text.length - text.trimStart().length;
+  const leaves = leavesOf(cell.children);
+  return {
+    text: text.trim(),
+    at,
+    links: linksOf(cell.children),
+    pointAt: index => {
+      let before = 0;
+      for (const leaf of leaves) {
+        const length = textOf(leaf).length;
+        if (index + leading < before + length || leaf === leaves.at(-1)) return within(leaf, index + leading - before);
+        before += length;
+      }
+      return at;
+    },
+  };
+}
+
+/** The point of a character within a piece of text that has no other in it. */
+function within(leaf: Phrasing, index: number): Point {
+  const start = startOf(leaf);
+  const text = textOf(leaf);
+  const written = endOf(leaf).column - start.column;
+  // Code stands between backticks; text with an escape in it cannot be followed character by character.
+  const fence = leaf.type === 'inlineCode' ? Math.floor((written - text.length) / 2) : 0;
+  if (written !== text.length + 2 * fence) return start;
+  return { line: start.line, column: start.column + fence + Math.min(index, text.length) };
+}
+
+function leavesOf(nodes: readonly Phrasing[]): Phrasing[] {
+  return nodes.flatMap(node => ('children' in node ? leavesOf(node.children) : [node]));
+}
+
+function linksOf(nodes: readonly Phrasing[]): Link[] {
+  return nodes.flatMap(node => {
+    if (node.type === 'link') return [{ url: node.url, text: textOf(node).trim(), at: startOf(node) }];
+    return 'children' in node ? linksOf(node.children) : [];
+  });
 }

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { AuthorizerContext, ConnectionFacts } from './websocket-events.ts';
 
@@ -5,6 +6,8 @@ import type { AuthorizerContext, ConnectionFacts } from './websocket-events.ts';
 export interface Connection {
   readonly facts: ConnectionFacts;
   readonly socket: WebSocket;
+  /** What the WebSocket runs on. */
+  readonly stream: Duplex;
   readonly authorizer: AuthorizerContext | undefined;
   /** Epoch milliseconds of the last message in either direction. */
   lastActiveAt: number;

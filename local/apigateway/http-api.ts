@@ -145,6 +145,7 @@ export async function startHttpApi(options: HttpApiOptions): Promise<RunningApi>
   }
 
   async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const startedAt = performance.now();
     let reply: HttpReply;
     try {
       reply = await replyTo(request);
@@ -154,7 +155,10 @@ export async function startHttpApi(options: HttpApiOptions): Promise<RunningApi>
       reply = refusal(500, 'Internal Server Error');
     }
     onMetric('Count', 1);
-    if (reply.status >= 400) onMetric(reply.status < 500 ? '4xx' : '5xx', 1);
+    // Zeros too, so that the average is the share of errors ("HTTP API metrics").
+    onMetric('4xx', reply.status >= 400 && reply.status < 500 ? 1 : 0);
+    onMetric('5xx', reply.status >= 500 ? 1 : 0);
+    onMetric('Latency', performance.now() - startedAt);
     const { status, body } = reply;
     response.writeHead(status, {
       ...(headersOf(request, reply) as Record<string, string | string[]>),

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Place } from '../assembly/resource.ts';
 import { type Authorization, AwsError, type Log } from '../aws/service.ts';
+import { ConnectionCut, interrupt } from '../faults/interrupt.ts';
+import type { FaultSource } from '../faults/points.ts';
 import type { Authenticate, Authenticated, SignedRequest } from '../iam/credentials.ts';
 import { type Connections, sendText } from './connections.ts';
 import type { OnMetric } from './invocation.ts';
@@ -21,6 +23,7 @@ export interface ManagementApiOptions {
   readonly maxMessageBytes: number;
   /** Bytes that may wait for a client before posts to it are refused. */
   readonly maxBufferedBytes: number;
+  readonly faults: FaultSource;
 }
 
 interface Reply {
@@ -61,7 +64,7 @@ function decoded(segment: string): string | undefined {
 export function createManagementApi(
   options: ManagementApiOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  const { model, connections, place, quotas, maxMessageBytes, maxBufferedBytes, log, onMetric } = options;
+  const { model, connections, place, quotas, maxMessageBytes, maxBufferedBytes, log, onMetric, faults } = options;
   const apiArn = `arn:${place.partition}:execute-api:${place.region}:${place.account}:${model.apiId}`;
 
   /** API Gateway answers 403 to every request without a valid signature. */
@@ -94,8 +97,11 @@ export function createManagementApi(
     if (id === undefined || !connectionIdPattern.test(id)) {
       throw new AwsError('BadRequestException', `Invalid connectionId: ${id ?? rawId}`, 400);
     }
+    const fault = faults.draw('callback', () => ({ method, connectionId: id }));
+    if (fault) await interrupt(fault);
     const connection = connections.get(id);
     if (connection?.facts.stage !== stage) throw new AwsError('GoneException', 'Gone', 410);
+    if (fault?.lost) return { status: method === 'DELETE' ? 204 : 200 };
     switch (method) {
       case 'POST':
         if (connection.socket.bufferedAmount > maxBufferedBytes) {
@@ -139,6 +145,10 @@ export function createManagementApi(
       reply => send(response, reply),
       error => {
         if (!request.complete) return;
+        if (error instanceof ConnectionCut) {
+          request.socket.destroy();
+          return;
+        }
         if (!(error instanceof AwsError)) {
           log('error', 'apigateway', '@connections failed', {
             error: error instanceof Error ? error.stack : String(error),

@@ -42,6 +42,7 @@ export function openConnection(
   const connection: Connection = {
     facts,
     socket,
+    stream,
     authorizer,
     lastActiveAt: facts.connectedAt,
     end(code, reason) {

@@ -3,6 +3,8 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { Place, Resource } from '../assembly/resource.ts';
 import type { Authorization, FunctionInvoker, Log } from '../aws/service.ts';
+import { type FaultSource, noFaults } from '../faults/points.ts';
+import { impairSockets } from '../faults/sockets.ts';
 import type { Authenticate } from '../iam/credentials.ts';
 import { listen } from '../listen.ts';
 import { type Admission, createAdmit } from './admission.ts';
@@ -33,6 +35,7 @@ export interface WebSocketApiOptions {
   readonly quotas?: AccountQuotas;
   readonly limits?: Partial<WebSocketLimits>;
   readonly onMetric?: OnMetric;
+  readonly faults?: FaultSource;
 }
 
 export interface RunningApi {
@@ -52,11 +55,11 @@ const keepAliveMs = 60_000;
  * @throws TemplateError that names stack, logical id and property of what cannot run here.
  */
 export async function startWebSocketApi(options: WebSocketApiOptions): Promise<RunningApi> {
-  const { log, quotas = createAccountQuotas(), onMetric = () => {} } = options;
+  const { log, quotas = createAccountQuotas(), onMetric = () => {}, faults = noFaults } = options;
   const limits = { ...webSocketLimits, ...options.limits };
   const model = readWebSocketApi(options.resources, log);
   const invoke = createInvoke(options);
-  const shared = { ...options, model, quotas, onMetric, limits };
+  const shared = { ...options, model, quotas, onMetric, limits, faults };
   const integrate = createIntegrate({ ...shared, invoke, maxTimeoutMs: limits.integrationTimeoutMs });
   const authorizer = model.routes.get('$connect')?.authorizer;
   const authorize = authorizer && createAuthorizer({ ...options, authorizer, invoke });
@@ -64,6 +67,7 @@ export async function startWebSocketApi(options: WebSocketApiOptions): Promise<R
   const upgrade = createUpgrade(2 * limits.maxMessageBytes);
   const dispatch = createMessageDispatch({ ...shared, integrate });
   const connections: Connections = new Map();
+  const socketFaults = impairSockets(faults, connections);
 
   /** Handshakes, messages and disconnects under way; `close` waits for them. */
   const underWay = new Set<Promise<void>>();
@@ -82,6 +86,7 @@ export async function startWebSocketApi(options: WebSocketApiOptions): Promise<R
 
   async function disconnected({ facts, authorizer }: Admission, code: number, reason: string): Promise<void> {
     const route = model.routes.get('$disconnect');
+    if (faults.draw('disconnect', () => ({ connectionId: facts.connectionId }))?.lost) return;
     if (route) await integrate(route, facts.stage, disconnectEvent(facts, code, reason, randomId(), authorizer));
   }
 
@@ -128,6 +133,7 @@ export async function startWebSocketApi(options: WebSocketApiOptions): Promise<R
       },
     });
     connections.set(connectionId, connection);
+    socketFaults.opened(connectionId, connection);
   }
 
   const server = createServer(
@@ -143,6 +149,7 @@ export async function startWebSocketApi(options: WebSocketApiOptions): Promise<R
 
   async function shutDown(): Promise<void> {
     closing = true;
+    socketFaults.close();
     for (const connection of [...connections.values()]) connection.end(1001, 'Going away');
     // Functions that still run may post: the port stays open until they are done.
     while (underWay.size > 0) await Promise.all(underWay);

@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { ConnectionCut, interrupt } from '../faults/interrupt.ts';
+import { type FaultSource, noFaults } from '../faults/points.ts';
+import { requestSubject } from '../faults/request-subject.ts';
 import type { Authenticate } from '../iam/credentials.ts';
 import { listen } from '../listen.ts';
 import { AwsError, type AwsReply, type AwsService, type Log } from './service.ts';
@@ -13,6 +16,7 @@ export interface AwsEndpointOptions {
   readonly log: Log;
   /** Bytes; the largest request of the services here is DynamoDB's batch of 16 MB ("Quotas in Amazon DynamoDB"). */
   readonly maxRequestBytes?: number;
+  readonly faults?: FaultSource;
 }
 
 export interface AwsEndpoint {
@@ -52,7 +56,7 @@ function errorReply(error: AwsError): AwsReply {
 
 /** The front door of the AWS APIs: every request is authenticated, then handed to the service that it was signed for. */
 export async function startAwsEndpoint(options: AwsEndpointOptions): Promise<AwsEndpoint> {
-  const { services, authenticate, log, maxRequestBytes = 16 * 1024 * 1024 } = options;
+  const { services, authenticate, log, maxRequestBytes = 16 * 1024 * 1024, faults = noFaults } = options;
   let closing = false;
 
   async function replyTo(request: IncomingMessage): Promise<AwsReply> {
@@ -70,6 +74,10 @@ export async function startAwsEndpoint(options: AwsEndpointOptions): Promise<Aws
         404,
       );
     }
+    if (!handler.drawsFaults) {
+      const fault = faults.draw('request', () => requestSubject({ service, headers, url, body }));
+      if (fault) await interrupt(fault);
+    }
     return handler.handle({ principal, service, method, url, headers, body });
   }
 
@@ -79,6 +87,10 @@ export async function startAwsEndpoint(options: AwsEndpointOptions): Promise<Aws
       reply = await replyTo(request);
     } catch (error) {
       if (request.destroyed && !request.complete) return;
+      if (error instanceof ConnectionCut) {
+        request.socket.destroy();
+        return;
+      }
       if (!(error instanceof AwsError)) {
         log('error', 'aws', 'a service failed', { error: error instanceof Error ? error.stack : String(error) });
       } else if (error.code.startsWith('AccessDenied')) {

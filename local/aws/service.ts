@@ -25,6 +25,8 @@ export interface AwsReply {
 
 /** One AWS service behind the local endpoint. */
 export interface AwsService {
+  /** It asks for the faults of requests by itself; for others the endpoint does. */
+  readonly drawsFaults?: true;
   handle(call: AwsCall): Promise<AwsReply>;
 }
 

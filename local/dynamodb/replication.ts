@@ -1,5 +1,6 @@
 import type { Log } from '../aws/service.ts';
 import type { Clock } from '../clock.ts';
+import { type FaultSource, noFaults } from '../faults/points.ts';
 import type { Dynalite, Json } from './dynalite.ts';
 
 export interface ReplicationOptions {
@@ -11,6 +12,7 @@ export interface ReplicationOptions {
   readonly random: () => number;
   readonly log: Log;
   readonly clock: Clock;
+  readonly faults?: FaultSource;
 }
 
 /** `again`: the item was written once more while it was being copied. */
@@ -52,10 +54,14 @@ export class Replication {
 
   #schedule(id: string, table: string, key: Json): void {
     if (this.#closed) return;
-    const { lagMs, random, log, clock } = this.#options;
+    const { lagMs, random, log, clock, faults = noFaults } = this.#options;
     const pending: PendingCopy = { cancel: undefined, again: false };
-    pending.cancel = clock.schedule(lagMs * random(), () => {
+    const fault = faults.draw('replication', () => ({ table }));
+    const begin = () => {
+      pending.cancel?.();
       pending.cancel = undefined;
+      fault?.ended.removeEventListener('abort', begin);
+      if (this.#closed) return;
       const copy = this.#copy(table, key)
         .catch(error =>
           log('error', 'dynamodb', 'an item could not be copied to the replica', { table, error: String(error) }),
@@ -66,7 +72,10 @@ export class Replication {
           if (pending.again) this.#schedule(id, table, key);
         });
       this.#copies.add(copy);
-    });
+    };
+    pending.cancel = clock.schedule(fault?.lagMs ?? lagMs * random(), begin);
+    // What is late because of a fault shows when it ends.
+    fault?.ended.addEventListener('abort', begin, { once: true });
     this.#pending.set(id, pending);
   }
 

@@ -12,6 +12,8 @@ import {
   type Principal,
 } from '../aws/service.ts';
 import { type Clock, systemClock } from '../clock.ts';
+import { interrupt } from '../faults/interrupt.ts';
+import { type FaultSource, noFaults } from '../faults/points.ts';
 import { Dynalite, type DynaliteOperation, type Json } from './dynalite.ts';
 import { Replication } from './replication.ts';
 import { parseBody, tablesOf, withTableNames, writtenKeys } from './requests.ts';
@@ -40,6 +42,7 @@ export interface DynamoDbOptions {
   readonly random?: () => number;
   /** For the lag and for what has expired. */
   readonly clock?: Clock;
+  readonly faults?: FaultSource;
 }
 
 export interface DynamoDb extends AwsService {
@@ -77,6 +80,7 @@ export async function startDynamoDb(options: DynamoDbOptions): Promise<DynamoDb>
     replicationLagMs = 50,
     random = Math.random,
     clock = systemClock,
+    faults = noFaults,
   } = options;
   const tables = new Map(readTables(resources, place).map(table => [table.name, table]));
   const path = join(stateDirectory, 'dynamodb');
@@ -91,8 +95,8 @@ export async function startDynamoDb(options: DynamoDbOptions): Promise<DynamoDb>
       opened.push(replica);
       for (const table of tables.values()) await fill(replica, primary, table);
     }
-    const replication = new Replication({ primary, replica, lagMs: replicationLagMs, random, log, clock });
-    return new DynamoDbService({ ...options, clock, tables, primary, replica, replication });
+    const replication = new Replication({ primary, replica, lagMs: replicationLagMs, random, log, clock, faults });
+    return new DynamoDbService({ ...options, clock, faults, tables, primary, replica, replication });
   } catch (error) {
     await Promise.all(opened.map(copy => copy.close()));
     throw error;
@@ -140,6 +144,7 @@ async function* itemsOf(copy: Dynalite, table: string): AsyncGenerator<Json> {
 
 interface Parts extends DynamoDbOptions {
   readonly clock: Clock;
+  readonly faults: FaultSource;
   readonly tables: ReadonlyMap<string, TableDefinition>;
   readonly primary: Dynalite;
   readonly replica: Dynalite;
@@ -147,21 +152,35 @@ interface Parts extends DynamoDbOptions {
 }
 
 class DynamoDbService implements DynamoDb {
+  readonly drawsFaults = true;
   readonly #place: Place;
   readonly #authorization: Authorization;
   readonly #tables: ReadonlyMap<string, TableDefinition>;
   readonly #primary: Dynalite;
   readonly #replica: Dynalite;
   readonly #replication: Replication;
+  readonly #faults: FaultSource;
   readonly #sweep: { readonly now: () => Promise<number>; readonly stop: () => Promise<void> };
 
-  constructor({ place, authorization, tables, primary, replica, replication, log, clock, ttlSweepMs = hourMs }: Parts) {
+  constructor({
+    place,
+    authorization,
+    tables,
+    primary,
+    replica,
+    replication,
+    log,
+    clock,
+    faults,
+    ttlSweepMs = hourMs,
+  }: Parts) {
     this.#place = place;
     this.#authorization = authorization;
     this.#tables = tables;
     this.#primary = primary;
     this.#replica = replica;
     this.#replication = replication;
+    this.#faults = faults;
     this.#sweep = startTtlSweep({
       tables: [...tables.values()],
       itemsOf: table => itemsOf(primary, table),
@@ -197,6 +216,9 @@ class DynamoDbService implements DynamoDb {
       if (!this.#tables.has(table))
         throw new AwsError('ResourceNotFoundException', `Requested resource not found: Table: ${table} not found`);
     const headers = { 'content-type': 'application/x-amz-json-1.0' };
+    const subject = () => ({ service: 'dynamodb', operation: name, resources: tablesOf(input) });
+    const fault = this.#faults.draw('request', subject);
+    if (fault) await interrupt(fault);
     try {
       return { status: 200, headers, body: JSON.stringify(await this.#run(name, input)) };
     } catch (error) {

@@ -28,6 +28,21 @@ export const functionProperties = z.strictObject({
   Tags: tags,
 });
 
+export const versionProperties = z.strictObject({
+  FunctionName: z.string(),
+  Description: z.string().max(256).optional(),
+  // Checked by CloudFormation when it publishes; here the bundle is the version's.
+  CodeSha256: z.string().optional(),
+});
+
+export const aliasProperties = z.strictObject({
+  FunctionName: z.string(),
+  // "CreateAlias": not a number, which would be a version.
+  Name: z.string().regex(/^(?!\d+$)[\w-]{1,128}$/),
+  FunctionVersion: z.string(),
+  Description: z.string().max(256).optional(),
+});
+
 export const permissionProperties = z.strictObject({
   Action: z.string(),
   FunctionName: z.string(),
@@ -38,7 +53,8 @@ export const permissionProperties = z.strictObject({
 
 export const invokeConfigProperties = z.strictObject({
   FunctionName: z.string(),
-  Qualifier: z.literal('$LATEST', 'only $LATEST is run'),
+  /** A version, an alias, or `$LATEST`. */
+  Qualifier: z.string().min(1),
   MaximumEventAgeInSeconds: z.number().int().min(60).max(21_600).default(21_600),
   MaximumRetryAttempts: z.number().int().min(0).max(2).default(2),
 });

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import type { InvocationEffect } from '../faults/points.ts';
 import type { FunctionLog, Output } from './function-log.ts';
 
 export interface SandboxData {
@@ -14,6 +15,8 @@ export interface Invocation {
   /** Epoch milliseconds. */
   readonly deadline: number;
   readonly context: Readonly<Record<string, string | number>>;
+  /** What goes wrong with it. */
+  readonly fault?: InvocationEffect;
 }
 
 export interface Failure {

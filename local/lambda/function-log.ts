@@ -24,10 +24,13 @@ export class FunctionLog {
   readonly #name: string;
   readonly #log: Log;
   readonly #file: WriteStream;
+  readonly #onLine: (line: string) => void;
 
-  constructor(name: string, path: string, log: Log) {
+  /** @param onLine takes each line that the function wrote, as a subscriber of its log group would */
+  constructor(name: string, path: string, log: Log, onLine: (line: string) => void = () => {}) {
     this.#name = name;
     this.#log = log;
+    this.#onLine = onLine;
     this.#file = createWriteStream(path, { flags: 'a' });
     this.#file.on('error', error => log('error', name, 'the log file cannot be written', { error: error.message }));
   }
@@ -63,6 +66,7 @@ export class FunctionLog {
 
   #take(line: string, level: 'info' | 'warn'): void {
     this.#file.write(`${line}\n`);
+    this.#onLine(line);
     const entry = structured(line);
     if (entry) {
       const { level: given, message, timestamp: _, service: __, ...fields } = entry;

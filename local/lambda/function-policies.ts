@@ -4,10 +4,10 @@ import type { PolicyDocument } from '../aws/service.ts';
 import { permissionProperties } from './declarations.ts';
 
 /**
- * The ARN of a function that a resource names by name or ARN.
- * @throws TemplateError where the template has no such function
+ * The ARN of a function, version or alias that a resource names by name or ARN.
+ * @throws TemplateError that names the property, `FunctionName` by default, where the template has no such function
  */
-export type FunctionReference = (resource: Resource, reference: string) => string;
+export type FunctionReference = (resource: Resource, reference: string, property?: string) => string;
 
 /**
  * The resource policies that the template's permissions make up, by the functions' ARNs.

@@ -9,10 +9,22 @@ const byLogicalId = ({ logicalId }: Declaration) => ({ physicalId: logicalId, at
 export const functionArn = (name: string, { partition, region, account }: Place): string =>
   `arn:${partition}:lambda:${region}:${account}:function:${name}`;
 
+/** The function's name from a name or an ARN. */
+const nameIn = (reference: unknown): string => String(reference).split(':').at(-1) ?? '';
+
 export const identities: Identities = {
   'AWS::Lambda::Function': (declaration, place) => {
     const name = functionName(declaration);
     return { physicalId: name, attributes: { Arn: functionArn(name, place) } };
+  },
+  // A template publishes one version of a function; `startLambda` refuses a second.
+  'AWS::Lambda::Version': ({ property }, place) => {
+    const arn = `${functionArn(nameIn(property('FunctionName')), place)}:1`;
+    return { physicalId: arn, attributes: { FunctionArn: arn, Version: '1' } };
+  },
+  'AWS::Lambda::Alias': ({ property }, place) => {
+    const arn = `${functionArn(nameIn(property('FunctionName')), place)}:${property('Name')}`;
+    return { physicalId: arn, attributes: { AliasArn: arn } };
   },
   'AWS::Lambda::Permission': byLogicalId,
   'AWS::Lambda::EventInvokeConfig': byLogicalId,

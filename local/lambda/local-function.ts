@@ -1,14 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { AwsError, type InvocationResult } from '../aws/service.ts';
+import { type FaultSource, type InvocationEffect, noFaults } from '../faults/points.ts';
 import { ExecutionEnvironment, type ExecutionEnvironmentOptions, type Outcome } from './execution-environment.ts';
 import { FairQueue } from './fair-queue.ts';
+import type { FunctionMetrics } from './function-metrics.ts';
 
 export interface FunctionDefinition extends ExecutionEnvironmentOptions {
   readonly name: string;
+  /** Without a version. */
   readonly arn: string;
+  /** `$LATEST`, or the number of a published version. */
+  readonly version: string;
   /** Invocations at once beyond which Lambda throttles; undefined where the function has no reserved concurrency. */
   readonly reservedConcurrency: number | undefined;
+  /** Counts the invocations under way of all versions together. */
+  readonly concurrency: { running: number };
+  readonly metrics?: FunctionMetrics;
 }
 
 /** Lambda's quota for a synchronous request or response ("Lambda quotas"). */
@@ -22,46 +30,60 @@ const maxPayloadBytes = 6 * 1024 * 1024;
 export class LocalFunction {
   readonly #definition: FunctionDefinition;
   readonly #maxEnvironments: number;
+  readonly #faults: FaultSource;
   readonly #idle: ExecutionEnvironment[] = [];
   /** Those whose thread has not ended. */
   readonly #all = new Set<ExecutionEnvironment>();
   readonly #waiting = new FairQueue<PromiseWithResolvers<ExecutionEnvironment>>();
-  #running = 0;
 
-  constructor(definition: FunctionDefinition, maxEnvironments: number) {
+  constructor(definition: FunctionDefinition, maxEnvironments: number, faults: FaultSource = noFaults) {
     this.#definition = definition;
     this.#maxEnvironments = maxEnvironments;
+    this.#faults = faults;
   }
 
-  /** @throws AwsError `TooManyRequestsException` beyond the reserved concurrency, `RequestTooLargeException` over 6 MB */
-  async invoke(event: unknown): Promise<InvocationResult> {
-    const { name, arn, reservedConcurrency, memoryMegabytes } = this.#definition;
+  /**
+   * @param invokedArn as the caller named it, with version or alias
+   * @throws AwsError `TooManyRequestsException` beyond the reserved concurrency, `RequestTooLargeException` over 6 MB
+   */
+  async invoke(event: unknown, invokedArn = this.#definition.arn): Promise<InvocationResult> {
+    const { name, version, concurrency, reservedConcurrency, memoryMegabytes, metrics } = this.#definition;
     const text = JSON.stringify(event) ?? 'null';
     if (Buffer.byteLength(text) > maxPayloadBytes) {
       throw new AwsError('RequestTooLargeException', `the payload is larger than ${maxPayloadBytes} bytes`, 413);
     }
-    if (reservedConcurrency !== undefined && this.#running >= reservedConcurrency) {
-      throw new AwsError('TooManyRequestsException', `Rate Exceeded: ${name} runs ${this.#running} times`, 429);
+    if (reservedConcurrency !== undefined && concurrency.running >= reservedConcurrency) {
+      metrics?.throttled();
+      throw new AwsError('TooManyRequestsException', `Rate Exceeded: ${name} runs ${concurrency.running} times`, 429);
     }
-    this.#running += 1;
+    concurrency.running += 1;
     try {
+      const fault = this.#faultOf(name);
+      if (fault?.cold) for (const idle of this.#idle.splice(0)) void idle.terminate();
       const environment = await this.#acquire(connectionOf(event));
+      const startedAt = performance.now();
       const outcome = await environment.invoke({
         event: text,
         context: {
           awsRequestId: randomUUID(),
           functionName: name,
-          functionVersion: '$LATEST',
-          invokedFunctionArn: arn,
+          functionVersion: version,
+          invokedFunctionArn: invokedArn,
           memoryLimitInMB: memoryMegabytes,
           logGroupName: `/aws/lambda/${name}`,
           logStreamName: 'local',
         },
+        ...(fault && { fault }),
+      });
+      metrics?.invoked({
+        failed: !outcome.ok,
+        durationMs: performance.now() - startedAt,
+        concurrency: concurrency.running,
       });
       this.#release(environment);
       return resultOf(outcome);
     } finally {
-      this.#running -= 1;
+      concurrency.running -= 1;
     }
   }
 
@@ -70,6 +92,14 @@ export class LocalFunction {
     const closed = new AwsError('ServiceException', `${this.#definition.name} is closed`, 503);
     for (let turn = this.#waiting.shift(); turn; turn = this.#waiting.shift()) turn.reject(closed);
     await Promise.all([...this.#all].map(environment => environment.terminate()));
+  }
+
+  /** As it is sent to the thread. */
+  #faultOf(functionName: string): InvocationEffect | undefined {
+    const drawn = this.#faults.draw('invocation', () => ({ functionName, version: this.#definition.version }));
+    if (!drawn) return undefined;
+    const { ended: _, ...fault } = drawn;
+    return fault;
   }
 
   #start(): ExecutionEnvironment {

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { types } from 'node:util';
 import { parentPort, workerData } from 'node:worker_threads';
+import { suffer } from '../faults/invocation-fault.ts';
 import type { Invocation, Report, SandboxData } from './execution-environment.ts';
 
 /**
@@ -64,7 +65,8 @@ function serialized(result: unknown): string {
 
 async function run(invocation: Invocation): Promise<Report> {
   try {
-    const result = await handler?.(JSON.parse(invocation.event), context(invocation));
+    const work = async () => handler?.(JSON.parse(invocation.event), context(invocation));
+    const result = await (invocation.fault ? suffer(invocation.fault, work) : work());
     return { kind: 'answered', payload: serialized(result) };
   } catch (thrown) {
     if (!types.isNativeError(thrown)) {

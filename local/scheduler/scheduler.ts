@@ -3,20 +3,27 @@ import { z } from 'zod';
 import { generatedName } from '../assembly/generated-name.ts';
 import type { Identities, Resource } from '../assembly/resource.ts';
 import { declared, propertyError } from '../assembly/resource-properties.ts';
-import type { Log } from '../aws/service.ts';
-import { type Clock, systemClock } from '../clock.ts';
+import type { Log, Principal } from '../aws/service.ts';
+import { isTrusted } from '../iam/trust.ts';
 import type { Lambda } from '../lambda/lambda.ts';
+import type { MonitoringClock } from '../monitoring-clock.ts';
+import type { StepFunctions } from '../stepfunctions/service.ts';
+import { parseScheduleExpression, runSchedule, type Schedule } from './schedule-expression.ts';
 
 /** What is honoured of `AWS::Scheduler::Schedule`; a property that is not listed here is refused rather than ignored. */
 const scheduleProperties = z.strictObject({
   Name: z.string().optional(),
   ScheduleExpression: z.string(),
-  // Without effect on a rate.
-  ScheduleExpressionTimezone: z.string().optional(),
+  ScheduleExpressionTimezone: z.enum(['UTC', 'Etc/UTC'], 'only UTC is run').optional(),
   FlexibleTimeWindow: z.strictObject({ Mode: z.literal('OFF') }),
   State: z.enum(['ENABLED', 'DISABLED']).default('ENABLED'),
   Target: z.strictObject({
-    Arn: z.string().regex(/^arn:aws:lambda:[^:]*:\d+:function:/, 'only functions are run as targets'),
+    Arn: z
+      .string()
+      .regex(
+        /^arn:aws:(lambda:[^:]*:\d+:function|states:[^:]*:\d+:stateMachine):/,
+        'only functions and state machines are run as targets',
+      ),
     RoleArn: z.string(),
     Input: z
       .string()
@@ -30,7 +37,7 @@ const scheduleProperties = z.strictObject({
         }
       })
       .optional(),
-    // Lambda takes an asynchronous invocation at once, or the permission is missing, which no retry mends.
+    // A target takes an asynchronous invocation at once, or the permission is missing, which no retry mends.
     RetryPolicy: z
       .strictObject({ MaximumEventAgeInSeconds: z.number().optional(), MaximumRetryAttempts: z.number().optional() })
       .optional(),
@@ -41,14 +48,12 @@ const scheduleProperties = z.strictObject({
 /** "Amazon EventBridge Scheduler quotas": schedule names have up to 64 characters. */
 const maxNameLength = 64;
 
-const unitMs = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
-
-/** `rate(1 minute)` in milliseconds. */
-function intervalMs(resource: Resource, expression: string): number {
-  const [, value, unit] = /^rate\(([1-9]\d*) (minute|hour|day)s?\)$/.exec(expression) ?? [];
-  if (value === undefined)
-    throw propertyError(resource, 'ScheduleExpression', `${expression} cannot be run on this machine, rate(…) can`);
-  return Number(value) * unitMs[unit as keyof typeof unitMs];
+function scheduleOf(resource: Resource, expression: string): Schedule {
+  try {
+    return parseScheduleExpression(expression);
+  } catch (error) {
+    throw propertyError(resource, 'ScheduleExpression', (error as Error).message);
+  }
 }
 
 export const identities: Identities = {
@@ -77,31 +82,13 @@ function defaultNotification(scheduleArn: string, epochMs: number) {
   };
 }
 
-/** Runs something at a fixed rate; what was missed, as while the machine slept, is not made up for. */
-function repeat(intervalMs: number, clock: Clock, run: () => void): () => void {
-  let due = clock.now() + intervalMs;
-  let cancel = () => {};
-  const wait = () => {
-    cancel = clock.schedule(due - clock.now(), () => {
-      const now = clock.now();
-      // A timer cannot wait longer than 24 days: then this is not the time yet.
-      const isDue = now >= due;
-      if (isDue) due = Math.max(due + intervalMs, now);
-      wait();
-      if (isDue) run();
-    });
-  };
-  wait();
-  return () => cancel();
-}
-
 export interface SchedulerOptions {
   readonly resources: readonly Resource[];
   readonly lambda: Pick<Lambda, 'invokeAsync'>;
-  /** How many times faster than the clock schedules run. */
-  readonly timeScale: number;
+  readonly stepFunctions: Pick<StepFunctions, 'startExecution'>;
+  /** Schedules are of the monitoring plane. */
+  readonly clock: MonitoringClock;
   readonly log: Log;
-  readonly clock?: Clock;
 }
 
 export interface Scheduler {
@@ -110,27 +97,36 @@ export interface Scheduler {
 }
 
 /**
- * Runs the schedules of the template with their roles' permissions, the first time one interval after the start.
+ * Runs the schedules of the template with their roles' permissions, a rate for the first time one interval after the start.
  * @throws TemplateError that names stack, logical id and property of what cannot run here
  */
 export function startScheduler(options: SchedulerOptions): Scheduler {
-  const { resources, lambda, timeScale, log, clock = systemClock } = options;
+  const { resources, lambda, stepFunctions, clock, log } = options;
   const schedules = declared(resources, 'AWS::Scheduler::Schedule', scheduleProperties).map(
-    ({ resource, properties }) => ({
-      ...properties,
-      name: resource.physicalId,
-      arn: resource.attributes.Arn ?? '',
-      intervalMs: intervalMs(resource, properties.ScheduleExpression) / timeScale,
-    }),
+    ({ resource, properties }) => {
+      const { RoleArn } = properties.Target;
+      if (isTrusted(resources, RoleArn, 'scheduler.amazonaws.com') === false)
+        throw propertyError(resource, 'Target.RoleArn', `${RoleArn} does not let scheduler.amazonaws.com assume it`);
+      return {
+        ...properties,
+        name: resource.physicalId,
+        arn: resource.attributes.Arn ?? '',
+        schedule: scheduleOf(resource, properties.ScheduleExpression),
+      };
+    },
   );
   const underWay = new Set<Promise<void>>();
+  const call = async (arn: string, event: unknown, principal: Principal): Promise<void> => {
+    if (arn.includes(':stateMachine:'))
+      await stepFunctions.startExecution(arn, JSON.stringify(event) ?? 'null', undefined, principal);
+    else await lambda.invokeAsync(arn, event, principal);
+  };
   const cancels = schedules
     .filter(({ State }) => State === 'ENABLED')
-    .map(({ name, arn, intervalMs, Target }) =>
-      repeat(intervalMs, clock, () => {
+    .map(({ name, arn, schedule, Target }) =>
+      runSchedule(schedule, clock, () => {
         const event = Target.Input === undefined ? defaultNotification(arn, clock.now()) : Target.Input;
-        const invocation = lambda
-          .invokeAsync(Target.Arn, event, { kind: 'role', arn: Target.RoleArn })
+        const invocation = call(Target.Arn, event, { kind: 'role', arn: Target.RoleArn })
           .catch(error => {
             const message = error instanceof Error ? error.message : String(error);
             log('error', 'scheduler', message, { schedule: name });

@@ -10,6 +10,8 @@ import {
   type Log,
   type Principal,
 } from '../aws/service.ts';
+import type { MetricSink } from '../cloudwatch/metric.ts';
+import type { Keys } from '../kms/keys.ts';
 import type { MessageAttributes } from '../sqs/message.ts';
 import type { Sqs } from '../sqs/service.ts';
 import { matches, type TopicMessageAttributes } from './filter-policy.ts';
@@ -23,6 +25,9 @@ export interface SnsOptions {
   readonly invoker: FunctionInvoker;
   readonly authorization: Authorization;
   readonly log: Log;
+  /** For topics that are encrypted with a key of the template. */
+  readonly keys?: Keys;
+  readonly metrics?: MetricSink;
 }
 
 export interface Publication {
@@ -93,13 +98,18 @@ class SnsService implements Sns {
 
   async publish(topicArn: string, publication: Publication, principal: Principal): Promise<{ messageId: string }> {
     const topic = this.#topics.get(topicArn);
-    await this.#options.authorization.authorize({
-      principal,
-      action: 'sns:Publish',
-      resource: topicArn,
-      ...(topic?.policy ? { resourcePolicy: topic.policy } : {}),
-    });
+    if (!topic || !isAllowedByDefault(topic, principal))
+      await this.#options.authorization.authorize({
+        principal,
+        action: 'sns:Publish',
+        resource: topicArn,
+        ...(topic?.policy ? { resourcePolicy: topic.policy } : {}),
+      });
     if (!topic) throw new AwsError('NotFound', 'Topic does not exist', 404);
+    // "Encrypting data: configuring AWS KMS permissions": who publishes needs both, also where a service does.
+    if (topic.key !== undefined && this.#options.keys)
+      for (const action of ['kms:GenerateDataKey', 'kms:Decrypt'])
+        await this.#options.keys.authorize(principal, action, topic.key);
     const { message, subject, attributes = {} } = publication;
     if (message.length === 0) throw new AwsError('InvalidParameter', 'Invalid parameter: Empty message');
     if (Buffer.byteLength(message) > maxMessageBytes)
@@ -136,6 +146,8 @@ class SnsService implements Sns {
           error: error instanceof Error ? error.message : String(error),
         };
         this.#options.log('error', 'sns', 'a notification could not be delivered', fields);
+        const TopicName = topicArn.slice(topicArn.lastIndexOf(':') + 1);
+        this.#options.metrics?.put('AWS/SNS', 'NumberOfNotificationsFailed', { TopicName }, 1, 'Count');
       })
       .finally(() => this.#deliveries.delete(delivery));
     this.#deliveries.add(delivery);
@@ -161,6 +173,16 @@ class SnsService implements Sns {
       });
   }
 }
+
+/**
+ * A topic without a policy has SNS's default one, which lets its own account in, and CloudWatch's alarms with it
+ * ("Notify users on alarm changes"). One of the template's own replaces it and must say so itself.
+ */
+const isAllowedByDefault = ({ arn, policy }: Topic, principal: Principal): boolean =>
+  !policy &&
+  principal.kind === 'service' &&
+  principal.service === 'cloudwatch.amazonaws.com' &&
+  principal.sourceArn?.split(':')[4] === arn.split(':')[4];
 
 /** What a queue gets without raw message delivery: "Fanout Amazon SNS notifications to Amazon SQS queues". */
 function envelope({ messageId, topicArn, subject, message, timestamp, attributes }: Notification) {

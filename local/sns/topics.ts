@@ -11,9 +11,10 @@ const topicProperties = z.strictObject({
   TopicName: z.string().optional(),
   Subscription: z.array(z.strictObject({ Protocol: protocol, Endpoint: z.string() })).default([]),
   FifoTopic: z.literal([false, 'false'], 'FIFO topics are not run').optional(),
+  /** Id, ARN or alias of the key that encrypts messages. */
+  KmsMasterKeyId: z.string().optional(),
   // No local effect.
   DisplayName: z.unknown().optional(),
-  KmsMasterKeyId: z.unknown().optional(),
   Tags: z.unknown().optional(),
   TracingConfig: z.unknown().optional(),
 });
@@ -41,6 +42,7 @@ export interface Subscription {
 export interface Topic {
   readonly arn: string;
   readonly policy: PolicyDocument | undefined;
+  readonly key: string | undefined;
   readonly subscriptions: readonly Subscription[];
 }
 
@@ -58,7 +60,7 @@ export function readTopics(resources: readonly Resource[]): ReadonlyMap<string, 
         raw: false,
         filter: undefined,
       }));
-      const topic = { arn: resource.physicalId, policy: undefined, subscriptions };
+      const topic = { arn: resource.physicalId, policy: undefined, key: properties.KmsMasterKeyId, subscriptions };
       return [resource.physicalId, topic as { -readonly [Key in keyof Topic]: Topic[Key] }];
     }),
   );

@@ -1,6 +1,8 @@
 import { createHash, randomInt, randomUUID } from 'node:crypto';
 import { AwsError } from '../aws/service.ts';
 import type { Clock } from '../clock.ts';
+import { pause } from '../faults/interrupt.ts';
+import { type FaultSource, noFaults } from '../faults/points.ts';
 import { DueHeap } from './due-heap.ts';
 import { invalidParameterValue, messageNotInFlight, receiptHandleExpired, receiptHandleIsInvalid } from './errors.ts';
 import { type Link, LinkedList } from './linked-list.ts';
@@ -66,6 +68,10 @@ export interface QueueMetrics {
   readonly delayed: number;
   /** 0 for an empty queue. */
   readonly oldestAgeSeconds: number;
+  /** Messages since the start. */
+  readonly sent: number;
+  readonly received: number;
+  readonly deleted: number;
 }
 
 /** A dead-letter queue and after how many receives a message goes there. */
@@ -128,6 +134,9 @@ export class Queue {
 
   readonly #store: MessageStore;
   readonly #clock: Clock;
+  readonly #faults: FaultSource;
+  /** For faults: its name. */
+  readonly #subject: () => { readonly queue: string };
   readonly #throughput: FifoThroughput | undefined;
   readonly #maxInFlight: number;
   readonly #arrivals = new LinkedList<Entry>();
@@ -144,16 +153,20 @@ export class Queue {
   #windowSize = 0;
   #windowEnd: Link<Entry> | undefined;
   #inFlight = 0;
+  readonly #counts = { sent: 0, received: 0, deleted: 0 };
   #delayed = 0;
   #lastSequence: bigint;
   #purgedAt = Number.NEGATIVE_INFINITY;
   #alarm: { readonly at: number; readonly cancel: () => void } | undefined;
   #closed = false;
 
-  constructor(settings: QueueSettings, store: MessageStore, clock: Clock) {
+  constructor(settings: QueueSettings, store: MessageStore, clock: Clock, faults: FaultSource = noFaults) {
     this.settings = settings;
     this.#store = store;
     this.#clock = clock;
+    this.#faults = faults;
+    const subject = { queue: settings.arn.split(':').at(-1) ?? settings.arn };
+    this.#subject = () => subject;
     this.#throughput = settings.fifo ? new FifoThroughput(settings.highThroughputCallsPerSecond) : undefined;
     this.#maxInFlight = settings.maxInFlight ?? defaultMaxInFlight;
     const { messages, lastSequence, deduplications } = store.load(settings.arn);
@@ -200,6 +213,7 @@ export class Queue {
           };
         }
         const result = this.#send(request, now);
+        this.#counts.sent += 1;
         return () => result;
       }),
     );
@@ -209,6 +223,8 @@ export class Queue {
 
   /** Hands out messages; where there is none, waits up to `waitSeconds` for some. @throws AwsError `OverLimit` */
   async receive(request: ReceiveRequest = {}): Promise<ReceivedMessage[]> {
+    const fault = this.#faults.draw('receive', this.#subject);
+    if (fault) await pause(fault.delayMs, AbortSignal.any([fault.ended, ...(request.signal ? [request.signal] : [])]));
     const now = this.#clock.now();
     this.#advance(now);
     const waitSeconds = request.waitSeconds ?? this.settings.receiveWaitSeconds;
@@ -250,6 +266,7 @@ export class Queue {
     if (this.settings.fifo && (!current || entry.state !== 'inFlight')) throw receiptHandleExpired(receiptHandle);
     if (!current) return;
     this.#store.atomically(() => this.#remove(entry));
+    this.#counts.deleted += 1;
     this.#settle();
   }
 
@@ -299,6 +316,7 @@ export class Queue {
       notVisible: this.#inFlight,
       delayed: this.#delayed,
       oldestAgeSeconds: oldest ? Math.max(0, now - oldest.sentAt) / 1000 : 0,
+      ...this.#counts,
     };
   }
 
@@ -531,6 +549,7 @@ export class Queue {
       else this.#offerReady(takeOrGiveUp);
     });
     if (this.redrive) this.redrive.target.#settle();
+    this.#counts.received += batch.length;
     return batch;
   }
 
@@ -566,7 +585,8 @@ export class Queue {
       this.#ready.remove(entry.lane);
       entry.lane = undefined;
     }
-    this.#hideUntil(entry, now + (visibilityTimeoutSeconds ?? this.settings.visibilityTimeoutSeconds) * 1000);
+    const hiddenMs = (visibilityTimeoutSeconds ?? this.settings.visibilityTimeoutSeconds) * 1000;
+    this.#hideUntil(entry, now + (this.#faults.draw('visibility', this.#subject)?.hiddenMs ?? hiddenMs));
     this.#store.received(this.arn, message);
     return {
       messageId: message.id,

@@ -11,6 +11,7 @@ import {
   type Principal,
 } from '../aws/service.ts';
 import { type Clock, systemClock } from '../clock.ts';
+import { type FaultSource, noFaults } from '../faults/points.ts';
 import { checkBatch, eachEntry } from './batch.ts';
 import { queueDoesNotExist } from './errors.ts';
 import { md5OfAttributes, messageBytes } from './message.ts';
@@ -31,6 +32,7 @@ export interface SqsOptions {
   readonly authorization: Authorization;
   readonly log: Log;
   readonly clock?: Clock;
+  readonly faults?: FaultSource;
 }
 
 /** SQS behind the local endpoint, and as the services in this process use it. */
@@ -66,7 +68,7 @@ export async function startSqs(options: SqsOptions): Promise<Sqs> {
   return new SqsService(hosted.queues, hosted.store, options);
 }
 
-function hostQueues({ resources, place, stateDirectory, log, clock = systemClock }: SqsOptions) {
+function hostQueues({ resources, place, stateDirectory, log, clock = systemClock, faults = noFaults }: SqsOptions) {
   const declared = resources
     .filter(resource => resource.type === 'AWS::SQS::Queue')
     .map(resource => ({ resource, properties: readQueueProperties(resource), arn: attribute(resource, 'Arn') }));
@@ -99,7 +101,7 @@ function hostQueues({ resources, place, stateDirectory, log, clock = systemClock
     queues.set(arn, {
       name: attribute(resource, 'QueueName'),
       url: resource.physicalId,
-      queue: new Queue(settings, store, clock),
+      queue: new Queue(settings, store, clock, faults),
       policy: policies.get(resource.physicalId)?.policy,
     });
   }

@@ -74,6 +74,13 @@ async function generateKey(algorithm: Algorithm): Promise<StoredKey> {
   };
 }
 
+const jwksOf = (keys: readonly StoredKey[]): JSONWebKeySet => ({
+  keys: keys.map(({ algorithm, kid, publicKey }) => ({ ...publicKey, kid, alg: algorithm, use: 'sig' }) as JWK),
+});
+
+/** Public keys of an issuer that nobody has. */
+export const generateJwks = async (): Promise<JSONWebKeySet> => jwksOf(await Promise.all(algorithms.map(generateKey)));
+
 /**
  * The development issuer of a state directory. Its keys are made on first use and kept in `tokens/keys.json`, which
  * only its owner can read.
@@ -83,9 +90,7 @@ export async function createIssuer(stateDirectory: string): Promise<Issuer> {
   const keys = stored === undefined ? await Promise.all(algorithms.map(generateKey)) : storedKeys.parse(stored);
   if (stored === undefined) await writeState(stateDirectory, 'keys.json', keys, 0o600);
   return {
-    jwks: () => ({
-      keys: keys.map(({ algorithm, kid, publicKey }) => ({ ...publicKey, kid, alg: algorithm, use: 'sig' }) as JWK),
-    }),
+    jwks: () => jwksOf(keys),
     async sign({ user, channels, expires, issuer, audience, algorithm = 'RS256' }) {
       const key = keys.find(candidate => candidate.algorithm === algorithm);
       if (!key) throw new Error(`there is no key for ${algorithm}`);

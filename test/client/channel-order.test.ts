@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { ChannelOrder, type Loss } from '../../client/channel-order.ts';
-import { type Message, origin } from '../../client/frames.ts';
+import { type MessageFrame, origin } from '../../client/frames.ts';
 
 const channel = 'room:1';
 const cursor = (n: number) => String(n).padStart(39, '0');
-const message = (n: number): Message => ({
+const clock = { now: () => 0 };
+const message = (n: number): MessageFrame => ({
+  type: 'message',
   channel,
   cursor: cursor(n),
   previous: n === 1 ? null : cursor(n - 1),
@@ -17,9 +19,10 @@ const upTo = (last: number) => Array.from({ length: last }, (_, index) => index 
 function follow(since?: string) {
   const delivered: unknown[] = [];
   const losses: Loss[] = [];
-  const order = new ChannelOrder(channel, since, {
+  const order = new ChannelOrder(channel, since, clock, {
     message: ({ data }) => delivered.push(data),
     lost: loss => losses.push(loss),
+    undeliverable: () => {},
   });
   const receive = (...numbers: number[]) => {
     for (const n of numbers) order.receive(message(n));
@@ -107,12 +110,13 @@ it('keeps a bounded number of messages, and knows that it is behind', () => {
 
 it('delivers nothing once it was ended, also by what it delivered', () => {
   const delivered: string[] = [];
-  const order = new ChannelOrder(channel, origin, {
+  const order = new ChannelOrder(channel, origin, clock, {
     message({ id }) {
       delivered.push(id);
       order.end();
     },
     lost: () => {},
+    undeliverable: () => {},
   });
   for (const n of [2, 3, 1]) order.receive(message(n));
   expect(delivered).toEqual(['m1']);

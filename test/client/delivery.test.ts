@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { origin } from '../../client/frames.ts';
-import { SteadySocket, type Subscription } from '../../client/index.ts';
+import { SteadySocket, type Subscription, type Undeliverable } from '../../client/index.ts';
 import { type Faults, ModelServer } from './model-server.ts';
 import { TestClock } from './test-clock.ts';
 
@@ -21,6 +21,7 @@ function chance(seed: number): () => number {
 
 type Event =
   | { readonly happens: 'posts' | 'publishes'; readonly count: number }
+  | { readonly happens: 'publishes in parts' }
   | { readonly happens: 'kill' | 'stall' | 'expire' | 'resync' | 'reconnect' | 'rejoin' }
   | { readonly happens: 'wait'; readonly ms: number };
 
@@ -32,7 +33,9 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ happens: fc.constant('wait'), ms: fc.integer({ min: 1, max: 3_000 }) }) },
   {
     weight: 5,
-    arbitrary: fc.record({ happens: fc.constantFrom('kill', 'stall', 'expire', 'resync', 'reconnect', 'rejoin') }),
+    arbitrary: fc.record({
+      happens: fc.constantFrom(...['kill', 'stall', 'expire', 'resync', 'reconnect', 'rejoin', 'publishes in parts']),
+    }),
   },
 ) as fc.Arbitrary<Event>;
 
@@ -52,10 +55,16 @@ const history = fc.record({
   events: fc.array(event, { maxLength: 40 }),
 });
 
-type Told = { readonly cursor: string } | { readonly after: string; readonly resumesAt: string };
+type Told =
+  | { readonly cursor: string; readonly id: string; readonly data: unknown }
+  | { readonly after: string; readonly resumesAt: string };
+
+/** Of which the frames that carry it have three parts. */
+const large = 'x'.repeat(70_000);
 
 it('delivers exactly once and in order, or tells of the loss, and loses no publication', async () => {
   let losses = 0;
+  let inParts = 0;
   await fc.assert(
     fc.asyncProperty(history, async ({ seed, faults, sinceOrigin, replaced, events }) => {
       const random = chance(seed);
@@ -71,11 +80,14 @@ it('delivers exactly once and in order, or tells of the loss, and loses no publi
         WebSocket: server.WebSocket,
       });
       const told: Told[] = [];
+      const incomplete: (Undeliverable & { readonly join: number })[] = [];
+      let joins = 0;
       const join = (since: string | undefined) =>
         socket.subscribe(channel, {
           ...(since !== undefined && { since }),
           onMessage: message => told.push(message),
           onLost: loss => told.push(loss),
+          onUndeliverable: undeliverable => incomplete.push({ ...undeliverable, join: joins }),
         });
       let subscription: Subscription = join(sinceOrigin ? origin : undefined);
       const published: string[] = [];
@@ -93,9 +105,16 @@ it('delivers exactly once and in order, or tells of the loss, and loses no publi
               accepted.push(socket.publish(channel, n, { id }));
             }
             return;
+          case 'publishes in parts': {
+            const id = `own-${published.length}`;
+            published.push(id);
+            accepted.push(socket.publish(channel, large, { id }));
+            return;
+          }
           case 'rejoin': {
             const { cursor } = subscription;
             subscription.unsubscribe();
+            joins++;
             // Where it did not begin yet, it begins anew.
             subscription = join(cursor ?? (sinceOrigin ? origin : undefined));
             return;
@@ -121,27 +140,51 @@ it('delivers exactly once and in order, or tells of the loss, and loses no publi
 
       const first = told[0];
       const all = server.history;
-      const beginning =
-        first && ('after' in first ? first.after : (all.find(m => m.cursor === first.cursor)?.previous ?? origin));
-      if (sinceOrigin) expect(beginning).toBe(origin);
-      else expect(server.beginnings).toContain(beginning);
-      let position = beginning ?? origin;
+      /** Where a message stands: where its last part does. */
+      const places = all.filter(({ part, data }) => !part || part.offset + String(data).length === part.bytes);
+      const cursors = places.map(({ cursor }) => cursor);
+      const placeBefore = (cursor: string) => cursors.findLast(place => place < cursor) ?? origin;
+      let position: string;
+      if (sinceOrigin) position = origin;
+      else if (first && 'after' in first) position = first.after;
+      else {
+        // What it may begin after is what the server said, and between the parts of a message, that one is not told.
+        const untold = new Set(incomplete.map(({ id }) => id));
+        const begins = [...server.beginnings].map(beginning =>
+          places.find(({ cursor, id }) => cursor > beginning && !untold.has(id)),
+        );
+        expect(begins.map(place => place?.cursor)).toContain(first?.cursor);
+        position = placeBefore(first?.cursor ?? '');
+      }
+      const notWhole = new Set(incomplete.map(({ id }) => id));
+      // Each is told of once; again to a subscription that begins between the parts that are left.
+      const tellings = incomplete.map(({ id, join }) => `${id} ${join}`);
+      expect(new Set(tellings).size).toBe(tellings.length);
       for (const item of told) {
         if ('after' in item) {
           losses++;
-          expect(item.after).toBe(position);
           // Only what the log does not hold any more may be lost.
           expect(item.after < server.expiredTo).toBe(true);
-          expect(item.resumesAt > position).toBe(true);
+          expect(item.resumesAt > item.after && item.resumesAt >= position).toBe(true);
           position = item.resumesAt;
         } else {
-          expect(item.cursor).toBe(all.find(({ previous }) => (previous ?? origin) === position)?.cursor);
+          const next = places.find(({ cursor, id }) => cursor > position && !notWhole.has(id));
+          expect(item.cursor).toBe(next?.cursor);
+          if (all.find(({ id }) => id === item.id)?.part) expect(item.data).toBe(large);
           position = item.cursor;
         }
       }
+      // No message is both, and none is not whole but for a loss or a beginning between its parts.
+      for (const { id } of incomplete) {
+        expect(told.some(item => 'id' in item && item.id === id)).toBe(false);
+        const parts = all.filter(part => part.id === id).map(({ cursor }) => cursor);
+        const breaks = [...server.beginnings, ...told.map(item => ('after' in item ? item.resumesAt : ''))];
+        expect(breaks.some(at => at >= String(parts.at(0)) && at < String(parts.at(-1)))).toBe(true);
+      }
       expect(position).toBe(server.head);
       expect(subscription.cursor).toBe(server.head);
-      expect(all.map(({ id }) => id).filter(id => id.startsWith('own'))).toEqual(published);
+      expect(places.map(({ id }) => id).filter(id => id.startsWith('own'))).toEqual(published);
+      inParts += all.filter(({ part }) => part?.offset === 0).length;
 
       // Overlaps end, and so does everything with the socket.
       expect(server.connections).toBeLessThanOrEqual(socket.state === 'open' ? 2 : 1);
@@ -153,4 +196,5 @@ it('delivers exactly once and in order, or tells of the loss, and loses no publi
   );
   // Histories in which nothing is ever lost would prove little.
   expect(losses).toBeGreaterThan(0);
+  expect(inParts).toBeGreaterThan(0);
 });

@@ -7,6 +7,8 @@ jest.setTimeout(60_000);
 
 const clientCount = 20;
 const messageCount = 60;
+/** What the nth publication carries: every tenth goes out in parts. */
+const dataOf = (number: number) => (number % 10 === 0 ? String(number).padEnd(70_000, 'x') : number);
 /** The crowd loses a socket this often, and so each client its own about every 2 s. */
 const killEveryMs = 2_000 / clientCount;
 
@@ -114,7 +116,7 @@ it('delivers every message once and in order to clients whose sockets are killed
     for (let number = 0; number < messageCount; number++) {
       // The publishers lose their sockets as well.
       const publisher = clients[number % 3] as SteadySocket;
-      publications.push(publisher.publish(channel, number, { id: `m${number}` }));
+      publications.push(publisher.publish(channel, dataOf(number), { id: `m${number}` }));
       await sleep(150);
     }
   } finally {
@@ -126,7 +128,11 @@ it('delivers every message once and in order to clients whose sockets are killed
   const reference = received[0]?.map(({ cursor }) => cursor) ?? [];
   expect(reference).toEqual([...new Set(reference)].sort());
   expect(new Set(received[0]?.map(({ id }) => id)).size).toBe(messageCount);
-  for (const messages of received) expect(messages.map(({ cursor }) => cursor)).toEqual(reference);
+  for (const messages of received) {
+    expect(messages.map(({ cursor }) => cursor)).toEqual(reference);
+    // Not by `toEqual`, which would write the data out where it fails.
+    expect(messages.every(({ id, data }) => data === dataOf(Number(id.slice(1))))).toBe(true);
+  }
   expect(losses).toEqual([]);
   expect(kills).toBeGreaterThan(3 * clientCount);
 });

@@ -1,4 +1,4 @@
-import { origin } from '../../client/frames.ts';
+import { origin, type Part } from '../../client/frames.ts';
 import type { WebSocketConstructor, WebSocketLike } from '../../client/index.ts';
 import type { TestClock } from './test-clock.ts';
 
@@ -17,10 +17,14 @@ export interface Logged {
   readonly cursor: string;
   readonly previous: string | null;
   readonly id: string;
+  readonly data: unknown;
+  readonly part: Part | undefined;
 }
 
 type Listener = (event: { readonly data: unknown }) => void;
-type Frame = { action: string; channel: string; since?: string; id?: string; request?: number };
+type Frame = { action: string; channel: string; since?: string; request?: number } & Partial<
+  Pick<Logged, 'id' | 'data' | 'part'>
+>;
 
 const pageSize = 3;
 const quiet: Faults = { loss: 0, duplication: 0, errors: 0, delayMs: 0 };
@@ -81,14 +85,15 @@ export class ModelServer {
   }
 
   /** Appends, and sends it to whom is subscribed by then. */
-  publish(id: string): string {
-    const known = this.#accepted.get(id);
+  publish(id: string, data: unknown = null, part?: Part): string {
+    const identity = `${id}/${part?.offset}`;
+    const known = this.#accepted.get(identity);
     if (known !== undefined) return known;
     // Any gap, as with sequence numbers.
     const cursor = String(BigInt(this.head) + 1n + BigInt(Math.floor(this.#random() * 100))).padStart(39, '0');
-    const message = { cursor, previous: this.history.at(-1)?.cursor ?? null, id };
+    const message = { cursor, previous: this.history.at(-1)?.cursor ?? null, id, data, part };
     this.history.push(message);
-    this.#accepted.set(id, cursor);
+    this.#accepted.set(identity, cursor);
     this.#later(() => {
       for (const connection of this.#connections) {
         if (connection.subscribed) this.#send(connection, this.#message(message));
@@ -121,12 +126,12 @@ export class ModelServer {
     connection.shut();
   }
 
-  #message(message: Logged, replay = false): object {
+  #message({ part, ...message }: Logged, replay = false): object {
     return {
       type: 'message',
       channel: this.#channel,
       ...message,
-      data: null,
+      ...(part && { part: { ...part, of: message.id } }),
       publishedAt: 0,
       ...(replay && { replay }),
     };
@@ -158,7 +163,7 @@ export class ModelServer {
     this.#send(connection, { ...answer, channel, ...(request !== undefined && { request }) });
   }
 
-  #perform(connection: ModelConnection, { action, since, id }: Frame): object {
+  #perform(connection: ModelConnection, { action, since, id, data, part }: Frame): object {
     switch (action) {
       case 'subscribe':
         connection.subscribed = true;
@@ -167,7 +172,7 @@ export class ModelServer {
         connection.subscribed = false;
         return { type: 'unsubscribed' };
       case 'publish':
-        return { type: 'accepted', id, cursor: this.publish(String(id)) };
+        return { type: 'accepted', id, cursor: this.publish(String(id), data, part) };
       default:
         return { type: 'heartbeat' };
     }

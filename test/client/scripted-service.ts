@@ -13,6 +13,7 @@ export class ServedConnection {
   readonly #socket: WebSocket;
   readonly #events = new EventEmitter();
   #closed = false;
+  #code: number | undefined;
 
   constructor(socket: WebSocket, request: IncomingMessage, answer: (frame: Frame) => Frame | undefined) {
     this.#socket = socket;
@@ -25,8 +26,9 @@ export class ServedConnection {
       if (given) this.send({ ...(frame.request !== undefined && { request: frame.request }), ...given });
       this.#events.emit('changed');
     });
-    socket.on('close', () => {
+    socket.on('close', code => {
       this.#closed = true;
+      this.#code = code;
       this.#events.emit('changed');
     });
   }
@@ -44,8 +46,10 @@ export class ServedConnection {
     }
   }
 
-  async closed(): Promise<void> {
+  /** @returns the code that it was closed with */
+  async closed(): Promise<number | undefined> {
     while (!this.#closed) await once(this.#events, 'changed');
+    return this.#code;
   }
 
   send(frame: Frame | string): void {

@@ -1,8 +1,12 @@
 import { once } from 'node:events';
+import { systemClock } from '../../client/clock.ts';
 import {
   Closed,
   ConnectionLost,
   type Message,
+  MessagesLost,
+  MessageUndeliverable,
+  type Notice,
   OutcomeUnknown,
   Refused,
   type State,
@@ -110,16 +114,21 @@ describe('connecting', () => {
     expect(states).toEqual(['open', 'waiting', 'connecting', 'open', 'closed']);
   });
 
-  it('tries again where there is no token', async () => {
-    let calls = 0;
+  it('tries again where there is no token, and says that it is not the first time', async () => {
+    const failures: number[] = [];
     connect({
-      token: () => {
-        if (++calls === 1) throw new Error('offline');
+      token: count => {
+        failures.push(count);
+        if (failures.length < 3) throw new Error('offline');
         return 't';
       },
     });
     expect(await nextError()).toMatchObject({ message: 'no token', cause: new Error('offline') });
     await service.connection(1);
+    await socket.presence('room:1');
+    service.connections[0]?.kill();
+    await service.connection(2);
+    expect(failures).toEqual([0, 1, 2, 0]);
   });
 
   it('waits longer with each failure, up to the cap, and at random', async () => {
@@ -155,10 +164,17 @@ describe('connecting', () => {
     await service.connections[0]?.closed();
   });
 
-  it('ignores and tells what is no frame', async () => {
+  it.each([
+    'no frame',
+    'null',
+    '{"type":"message","channel":"room:1"}',
+    '{"type":"messages","messages":[{"type":"message"}]}',
+    '{"type":"messages"}',
+    '{"type":"messages","messages":[null]}',
+  ])('ignores and tells what is no frame: %s', async text => {
     connect();
     const error = nextError();
-    (await service.connection(1)).send('no frame');
+    (await service.connection(1)).send(text);
     expect(await error).toBeInstanceOf(UnreadableFrame);
     expect(await socket.publish('room:1', 1)).toEqual({ cursor: cursor(1) });
     expect(service.connections).toHaveLength(1);
@@ -371,16 +387,59 @@ describe('a planned reconnect', () => {
     expect(await until(2)).toEqual([1, 2]);
   });
 
-  it.each(['reconnect', 'server_shutdown', 'refresh'])('follows the notice %s', async notice => {
+  it('leaves at server_shutdown without waiting for a connection that it would be refused', async () => {
+    const errors: Error[] = [];
+    connect({ clock: { ...systemClock, random: () => 0.9 }, noticeSpreadMs: 10, backoff: { baseMs: 500, capMs: 500 } });
+    socket.on('error', error => errors.push(error));
+    listen();
+    const first = await service.connection(1);
+    await first.frame('subscribe');
+    first.send({ type: 'notice', notice: 'server_shutdown' });
+    expect(await first.closed()).toBe(4000);
+    expect(service.connections).toHaveLength(1);
+    const second = await service.connection(2);
+    await second.frame('subscribe');
+    expect(errors).toEqual([]);
+  });
+
+  it('follows the notice reconnect', async () => {
     connect({ noticeSpreadMs: 10 });
     listen();
     const first = await service.connection(1);
     await first.frame('subscribe');
-    first.send({ type: 'notice', notice });
+    first.send({ type: 'notice', notice: 'reconnect' });
     const second = await service.connection(2);
-    await first.closed();
+    // So that the service does not take it for one that has left.
+    expect(await first.closed()).toBe(4000);
     expect(second.isClosed).toBe(false);
     expect(socket.state).toBe('open');
+  });
+
+  it('comes before the token ends', async () => {
+    const clock = new TestClock(() => 0.5);
+    const token = () => `a.${btoa(JSON.stringify({ exp: clock.now() / 1000 + 600 }))}.c`;
+    connect({ clock, heartbeatIntervalMs: 24 * 60 * 60_000, token });
+    const first = await service.connection(1);
+    await socket.presence('room:1');
+    // Between 10 and 25 % of its 10 min before.
+    await clock.advance(495_000 - 1);
+    expect(service.connections).toHaveLength(1);
+    await clock.advance(1);
+    await service.connection(2);
+    await first.closed();
+  });
+
+  it('does not come every moment where the token is about to end, or by a clock that is wrong', async () => {
+    for (const leftMs of [1_000, -1_000]) {
+      const clock = new TestClock(() => 0.5);
+      const token = () => `a.${btoa(JSON.stringify({ exp: (clock.now() + leftMs) / 1000 }))}.c`;
+      const before = service.connections.length;
+      connect({ clock, heartbeatIntervalMs: 24 * 60 * 60_000, token });
+      await socket.presence('room:1');
+      await clock.advance(9_999);
+      expect(service.connections).toHaveLength(before + 1);
+      socket.close();
+    }
   });
 
   it('goes on with the new connection at once where the old one dies meanwhile', async () => {
@@ -399,6 +458,63 @@ describe('a planned reconnect', () => {
   });
 });
 
+describe('notices', () => {
+  it('tell the application to refresh, at a moment of its own, and what they say', async () => {
+    connect();
+    const refreshed = new Promise<void>(resolve => socket.on('refresh', resolve));
+    const notices: Notice[] = [];
+    socket.on('notice', notice => notices.push(notice));
+    const connection = await service.connection(1);
+    connection.send({ type: 'notice', notice: 'system', message: 'Maintenance at 6' });
+    connection.send({ type: 'notice', notice: 'refresh', withinMs: 10 });
+    await refreshed;
+    expect(notices).toMatchObject([{ notice: 'system', message: 'Maintenance at 6' }, { notice: 'refresh' }]);
+    expect(service.connections).toHaveLength(1);
+  });
+});
+
+describe('a channel of which the newest is enough', () => {
+  it('asks for no more than that, and skips what did not come', async () => {
+    connect();
+    const received: unknown[] = [];
+    const subscription = socket.subscribe('room:1', { latestOnly: true, onMessage: ({ data }) => received.push(data) });
+    const first = await service.connection(1);
+    expect(await first.frame('subscribe')).toMatchObject({ latest: true });
+    for (const n of [1, 4, 2]) first.send(message(n));
+    await socket.presence('room:1');
+    first.send({ type: 'heartbeat' });
+    await socket.presence('room:1');
+    expect(received).toEqual([1, 4]);
+    expect(subscription.cursor).toBe(cursor(4));
+    first.kill();
+    expect(await (await service.connection(2)).frame('subscribe')).toMatchObject({ since: cursor(4), latest: true });
+  });
+});
+
+describe('what nobody listens for', () => {
+  it('is an error event: a loss, and a message that cannot be had', async () => {
+    answer = frame =>
+      frame.action === 'subscribe' ? { ...served(frame), cursor: cursor(5), recovered: false } : served(frame);
+    connect();
+    const errors: SteadySocketError[] = [];
+    const two = new Promise<void>(resolve =>
+      socket.on('error', error => {
+        errors.push(error);
+        if (errors.length === 2) resolve();
+      }),
+    );
+    listen('room:1', cursor(1));
+    const connection = await service.connection(1);
+    await connection.frame('subscribe');
+    connection.send({ type: 'undeliverable', channel: 'room:1', cursor: cursor(6), previous: cursor(5) });
+    await two;
+    expect(errors[0]).toBeInstanceOf(MessagesLost);
+    expect(errors[0]).toMatchObject({ loss: { channel: 'room:1', after: cursor(1), resumesAt: cursor(5) } });
+    expect(errors[1]).toBeInstanceOf(MessageUndeliverable);
+    expect(errors[1]).toMatchObject({ undeliverable: { cursor: cursor(6), reason: 'undeliverable' } });
+  });
+});
+
 describe('publishing', () => {
   it('sends the same id again on the next connection', async () => {
     answer = frame => (service.connections.length === 1 ? undefined : served(frame));
@@ -411,11 +527,11 @@ describe('publishing', () => {
     expect(await (await service.connection(2)).frame('publish')).toEqual(sent);
   });
 
-  it('refuses by itself what no frame can carry', async () => {
+  it('rejects what is not JSON', async () => {
     connect();
-    await expect(socket.publish('room:1', 'é'.repeat(16 * 1024))).rejects.toMatchObject({ code: 'message_too_large' });
-    await expect(socket.publish('room:1', undefined)).rejects.toThrow(TypeError);
-    await expect(socket.publish('room:1', 1n)).rejects.toThrow(TypeError);
+    for (const data of [undefined, 1n, () => {}]) {
+      await expect(socket.publish('room:1', data)).rejects.toThrow(TypeError);
+    }
   });
 
   it('keeps to the frame rate', async () => {

@@ -24,14 +24,22 @@ function problems(value: unknown): readonly string[] {
 
 test('what an environment leaves out is filled in', () => {
   expect(parseEnvironments('mine.ts', [dev, prod])).toEqual([
-    { ...dev, anonymous: false, limits: {} },
-    { ...prod, anonymous: false, limits: {} },
+    { ...dev, anonymous: false, contacts: {}, limits: {} },
+    { ...prod, anonymous: false, contacts: {}, limits: {} },
   ]);
 });
 
 test('limits take the place of settings', () => {
   const limits = { maxConnectionsPerUser: 50, requestQuotaShare: 1 / 3 };
   expect(parseEnvironments('mine.ts', [{ ...dev, limits }])[0]?.limits).toEqual(limits);
+});
+
+test('a contact has the addresses that it was given', () => {
+  const contacts = {
+    'on-call': { slack: 'on-call@slack.example.test', phone: '+493012345678' },
+    cto: { email: 'cto@example.test' },
+  };
+  expect(parseEnvironments('mine.ts', [{ ...dev, contacts }])[0]?.contacts).toEqual(contacts);
 });
 
 test('the environment dev, and no other, admits clients without a token', () => {
@@ -91,7 +99,7 @@ test.each([
   [{ anonymous: 'no' }, 'prod.anonymous: read "no"; expected true or false'],
   [
     { regoin: 'eu-central-1' },
-    'prod: unknown key `regoin`; expected one of name, account, region, tokens, allowedOrigins, runbookBaseUrl, removalPolicy, anonymous, limits (did you mean region?)',
+    'prod: unknown key `regoin`; expected one of name, account, region, tokens, allowedOrigins, runbookBaseUrl, removalPolicy, anonymous, contacts, limits (did you mean region?)',
   ],
   [
     { limits: { maxConnectionsPerUser: 0 } },
@@ -105,6 +113,23 @@ test.each([
     { limits: { functionMemoryMegabytes: '1024 MB' } },
     'prod.limits.functionMemoryMegabytes: read "1024 MB"; expected a whole number from 128 to 10240, that is 128 MB to 10240 MB (what Lambda offers)',
   ],
+  [
+    { contacts: { 'On Call': {} } },
+    'prod.contacts.On Call: the name of a contact; expected lower-case letters, digits and single hyphens',
+  ],
+  [
+    { contacts: { cto: { slak: 'C0123456789' } } },
+    'prod.contacts.cto: unknown key `slak`; expected one of slack, pagerduty, email, sms, phone (did you mean slack?)',
+  ],
+  [
+    { contacts: { cto: { slack: '#general' } } },
+    'prod.contacts.cto.slack: read "#general"; expected the email address of a channel, such as `alerts-aaaa@example.slack.com`',
+  ],
+  [
+    { contacts: { cto: { phone: '030 12345678' } } },
+    'prod.contacts.cto.phone: read "030 12345678"; expected a number in E.164, such as `+493012345678`',
+  ],
+  [{ contacts: { cto: { email: 'cto' } } }, 'prod.contacts.cto.email: read "cto"; expected an email address'],
   [{ limits: null }, 'prod.limits: read null; expected an object of settings'],
 ])('%j is refused', (change, problem) => {
   expect(problems([{ ...prod, ...change }])).toEqual([problem]);

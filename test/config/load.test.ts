@@ -14,6 +14,7 @@ const qa = {
   runbookBaseUrl: 'https://runbooks.test',
   removalPolicy: 'destroy',
   anonymous: false,
+  contacts: { cto: { email: 'cto@example.test' } },
   limits: { maxConnectionsPerUser: 7 },
 };
 

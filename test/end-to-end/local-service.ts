@@ -10,6 +10,7 @@ import { createIssuer, type TokenRequest } from '../../local/tokens/issuer.ts';
 export type TemplateChange = (template: Record<string, unknown>) => void;
 
 export interface LocalService extends LocalEnvironment {
+  readonly stateDirectory: string;
   /** What functions and the environment had to say: `level component: message fields`. */
   readonly log: readonly string[];
   /** The first line of the log with all these parts, written already or to come. */
@@ -78,6 +79,7 @@ export async function startLocalService(options: LocalServiceOptions): Promise<L
   const { issuer: iss, audience } = JSON.parse(await readFile(join(directory, 'tokens', 'issuer.json'), 'utf8'));
   return {
     ...environment,
+    stateDirectory: directory,
     log,
     async logged(...parts) {
       const matches = (line: string) => parts.every(part => line.includes(part));

@@ -33,11 +33,16 @@ Prose before the table.
 | Heartbeat interval | 25 s | team |
 | Heartbeat grace | 25 s | team |
 | Message retention | 24 h | team |
+| Drain window | 30 s | team |
 | Post timeout | 5 s | team |
 | Post parallelism | 50 | team |
 | Fan-out concurrency | 5 | team |
 | Function memory | 1024 MB | team |
 | Request quota share | 20 % | team |
+| Response time P0 | 15 min | team |
+| Response time P1 | 1 h | team |
+| Response time P2 | 4 h | team |
+| Response time P3 | 1 d | team |
 
 ### Why these
 
@@ -47,8 +52,38 @@ Prose before the table.
 
 ## Alarms
 
-Not read yet.
+| Alarm | Signal | Fires when | Severity | Procedure | Remediation | Quiet |
+|---|---|---|---|---|---|---|
+| HighBacklog | Backlog | > 1000 for 5 min | P2 | [Orders wait](#orders-wait) | scale-delivery(to 4), then throttle-publishers(100 ms); tries 3; cooldown 5 min | Sat–Sun all day UTC |
+| BrokenConnections | Disconnects[reason=abnormal] | > 60/min for 3 of 5 min | P1 | [Orders wait](#orders-wait) | none: networks break outside | |
+
+## Orders wait
+
+Look at the queue.
+
+## Recovered when
+
+| Signal | Condition |
+|---|---|
+| ProbeSuccess | >= 100 % |
+| Backlog | < 100 for 5 min |
+| Person | Nobody sees an order twice |
+
+## Escalation
+
+| After | Contact | Channel | Condition |
+|---|---|---|---|
+| 0 min | on-call | PagerDuty, Slack | P1; every 5 min |
+| 15 min | team-lead | phone | ConnectionDrop > 10 % |
+| 15 min | team-lead | email | |
 `;
+
+/** The row of the valid runbook that begins with a cell. */
+export function rowOf(cell: string): string {
+  const found = valid.split('\n').find(line => line.startsWith(`| ${cell} |`));
+  if (found === undefined) throw new Error(`no row ${cell}`);
+  return found;
+}
 
 const mark = '«';
 

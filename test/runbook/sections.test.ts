@@ -46,7 +46,7 @@ test.each([
     'a line with `|` that is no part of a table; expected a header row, a delimiter row of as many cells, and rows without a blank line between them',
   ],
 ])('%s is reported where it stands', (what, passage, replacement, message) => {
-  const place = { 'a section without a table': '17:1', 'a second table': '40:1' }[what];
+  const place = { 'a section without a table': '17:1', 'a second table': '45:1' }[what];
   const text = broken(passage, replacement);
   expect(mistakes(text)).toContain(`${place ?? marked(text)}: ${message}`);
 });

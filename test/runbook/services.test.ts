@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { listServices, loadRunbook, readRunbook } from '../../lib/runbook/reader.ts';
+import { described } from '../../lib/runbook/problem.ts';
+import { checkRunbook, listServices, loadRunbook, readRunbook } from '../../lib/runbook/reader.ts';
 import type { Settings } from '../../lib/runbook/settings.ts';
 import { settingsCatalogue } from '../../lib/runbook/settings-catalogue.ts';
 
@@ -45,12 +46,37 @@ test('the five services together fit the request quota of one account', () => {
   expect(shares.reduce((sum, share) => sum + share)).toBeLessThanOrEqual(1);
 });
 
-test.each(services)('%s states every setting and says of each whose figure it is', service => {
+/** Rows of a table of the file, by its heading, as cells. */
+function rowsUnder(heading: string, text: string): string[][] {
+  const [, below = ''] = text.split(`\n## ${heading}\n`);
+  const lines = (below.split('\n## ')[0] ?? '').split('\n').filter(line => line.startsWith('|'));
+  return lines.slice(2).map(line =>
+    line
+      .split(/(?<!\\)\|/)
+      .slice(1, -1)
+      .map(cell => cell.trim()),
+  );
+}
+
+test.each(services)('%s states every setting', service => {
   const text = readFileSync(join(directory, `${service}.md`), 'utf8');
-  for (const { name } of settingsCatalogue) {
-    const row = text.split('\n').find(line => line.startsWith(`| ${name} |`));
-    expect(row).toMatch(/ \| (team|team: .+|ours: .+) \|$/);
+  const stated = rowsUnder('Settings', text).map(([name]) => name);
+  expect(stated.toSorted()).toEqual(settingsCatalogue.map(({ name }) => name).toSorted());
+});
+
+test.each(services)('%s says of each figure whose it is', service => {
+  const text = readFileSync(join(directory, `${service}.md`), 'utf8');
+  for (const heading of ['Settings', 'Alarms', 'Recovered when', 'Escalation']) {
+    const rows = rowsUnder(heading, text);
+    expect(rows).not.toHaveLength(0);
+    for (const row of rows) expect(row.at(-1)).toMatch(/^(team\b|(ours|translated): .+)/);
   }
+});
+
+test.each(services)('%s has nothing that check complains or warns of', service => {
+  const path = join(directory, `${service}.md`);
+  const { problems } = checkRunbook(path, readFileSync(path, 'utf8'), '2026-11-22');
+  expect([...problems.errors().problems, ...problems.warnings()].map(described)).toEqual([]);
 });
 
 test('the template is a runbook, with the defaults it tells', () => {

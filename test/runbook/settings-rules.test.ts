@@ -21,6 +21,17 @@ test('the heartbeats of a full service take at most half of its request quota sh
   expect(fields({ ...settings, maxConnections: 50_025 })).toEqual(['heartbeatIntervalSeconds']);
 });
 
+test('everybody can leave within the drain window, 400 a second', () => {
+  expect(fields({ maxConnections: 50_000, drainWindowSeconds: 125 })).toEqual([]);
+  expect(conflicts({ maxConnections: 50_000, drainWindowSeconds: 124 })).toEqual([
+    {
+      field: 'drainWindowSeconds',
+      read: 'Drain window is 124 s for 50000 connections',
+      expected: 'at least 125 s, so that 400 leave a second at most (API Gateway admits 500 new ones)',
+    },
+  ]);
+});
+
 test('settings that were not read conflict with nothing', () => {
   expect(fields({})).toEqual([]);
   expect(fields({ maxConnectionsPerUser: 5, heartbeatGraceSeconds: 590, maxConnections: 3_600_000 })).toEqual([]);

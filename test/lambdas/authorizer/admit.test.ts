@@ -13,7 +13,8 @@ import {
   SignJWT,
 } from 'jose';
 import { type AdmissionRules, admit, type RefusedAdmission } from '../../../lambdas/authorizer/admit.ts';
-import { everything } from '../../../lambdas/shared/rights.ts';
+import { probeAlgorithm, probeIssuer, probeToken } from '../../../lambdas/shared/probe-token.ts';
+import { everything, mayRead, mayWrite, probeChannel } from '../../../lambdas/shared/rights.ts';
 
 interface Signer {
   readonly alg: 'RS256' | 'ES256';
@@ -27,6 +28,7 @@ const signer = async (alg: Signer['alg'], kid: string): Promise<Signer> => ({
   ...(await generateKeyPair(alg, { extractable: true })),
 });
 
+const probeSecret = new TextEncoder().encode('s'.repeat(64));
 const issuer = 'https://issuer.example';
 const audience = 'steadysocket';
 const nowSeconds = () => Math.floor(Date.now() / 1000);
@@ -48,6 +50,7 @@ beforeAll(async () => {
     keys: createLocalJWKSet({ keys }),
     allowedOrigins: ['https://app.example', 'http://localhost:5173'],
     anonymous: false,
+    probe: { audience: 'chat', secret: async () => probeSecret },
   };
 });
 
@@ -324,5 +327,54 @@ describe('keys that cannot be had are no verdict on the client', () => {
     const jwk = { ...(await exportJWK(ec.publicKey)), alg: 'ES256', kid: 'ec' };
     answer = { status: 200, body: JSON.stringify({ keys: [jwk] }) };
     expect(await admitBearer(await tokenOf(), { keys: createRemoteJWKSet(url) })).toHaveProperty('session');
+  });
+});
+
+describe('the probe', () => {
+  const signed = (changes: Record<string, unknown>, secret = probeSecret, alg = probeAlgorithm) =>
+    new SignJWT({ iss: probeIssuer, aud: 'chat', exp: nowSeconds() + 60, ...changes } as JWTPayload)
+      .setProtectedHeader({ alg })
+      .sign(secret);
+
+  test('is admitted to its own channel, and to nothing else', async () => {
+    const admission = await admitBearer(await probeToken('chat', probeSecret));
+    if (!('session' in admission)) throw new Error('refused');
+    const { user, probe, rights } = admission.session;
+    expect({ user, probe }).toEqual({ user: probeIssuer, probe: true });
+    expect([mayRead(rights, probeChannel), mayWrite(rights, probeChannel)]).toEqual([true, true]);
+    expect([mayRead(rights, 'room:1'), mayWrite(rights, 'room:1')]).toEqual([false, false]);
+  });
+
+  test.each<[string, () => Promise<string>]>([
+    ['another secret', () => signed({}, new TextEncoder().encode('t'.repeat(64)))],
+    ['another service', () => signed({ aud: 'other' })],
+    ['another algorithm', () => signed({}, probeSecret, 'HS512')],
+    ['the key of the issuer', () => tokenOf({ iss: probeIssuer, aud: 'chat' })],
+    ['no end', () => signed({ exp: undefined })],
+  ])('is refused with %s', async (_, token) => {
+    expect(await refusalOf(await token())).toMatchObject({ status: 401, code: 'token_invalid' });
+  });
+
+  test('is refused when its token has ended', async () => {
+    expect(await refusalOf(await signed({ exp: nowSeconds() - 60 }))).toMatchObject({ code: 'token_expired' });
+  });
+
+  test('cannot be played by a token of the issuer signed with the secret', async () => {
+    const token = await signed({ iss: issuer, aud: audience, sub: 'alice' });
+    expect(await refusalOf(token)).toMatchObject({ status: 401, code: 'token_invalid' });
+  });
+
+  test('whose secret cannot be had is no verdict', async () => {
+    const probe = { audience: 'chat', secret: () => Promise.reject(new Error('no secret')) };
+    await expect(admitBearer(await probeToken('chat', probeSecret), { probe })).rejects.toThrow('no secret');
+  });
+
+  test('has its channel for itself: no claim names it, and no prefix reaches it', async () => {
+    const named = await tokenOf({ channels: { read: [probeChannel], write: [] } });
+    expect(await refusalOf(named)).toMatchObject({ status: 403, code: 'claims_invalid' });
+    expect([mayRead(everything, probeChannel), mayWrite({ read: [], write: ['_*'] }, probeChannel)]).toEqual([
+      false,
+      false,
+    ]);
   });
 });

@@ -1,17 +1,23 @@
 import { type Registration, register } from '../../../lambdas/connect/register.ts';
+import { type Control, defaultControl } from '../../../lambdas/shared/control.ts';
 import { InMemoryService, type Step } from '../in-memory.ts';
 
 const limits = { maxConnections: 10, maxConnectionsPerUser: 2, maxConnectionsPerAddress: 4 };
 const newcomer = { connectionId: 'new', user: 'alice', ip: '192.0.2.1', connectedAt: 5 };
 
-function registering(service: InMemoryService, step?: Step) {
+function registering(service: InMemoryService, step?: Step, changes: Partial<Control> = {}) {
   const { connections, count } = service.view(step).presence;
   const warnings: unknown[] = [];
   const warn = (message: string, error: unknown) => warnings.push([message, error]);
   return {
     warnings,
     register: (connection: Parameters<typeof register>[0] = newcomer): Promise<Registration> =>
-      register(connection, limits, { connections, count, warn }),
+      register(connection, limits, {
+        connections,
+        count,
+        warn,
+        control: { read: async () => ({ ...defaultControl, ...changes }) },
+      }),
   };
 }
 
@@ -83,3 +89,25 @@ test.each(['count.read', 'connections.countByUser', 'connections.countByAddress'
     expect(service.connections.has('new')).toBe(false);
   },
 );
+
+test('with admission closed nobody comes in, and whoever is there stays', async () => {
+  const service = new InMemoryService();
+  service.open('a', { user: 'alice' });
+  const { register } = registering(service, undefined, { admission: 'closed' });
+  expect(await register()).toBe('admission_closed');
+  expect([...service.connections.keys()]).toEqual(['a']);
+  expect(service.connectionCount).toBe(1);
+});
+
+test('the probe is kept out by the total only, not by the limits of a user or an address', async () => {
+  const service = new InMemoryService();
+  for (const id of ['a', 'b', 'c', 'd']) service.open(id, { user: 'alice' });
+  expect(await registering(service).register({ ...newcomer, probe: true })).toBe('registered');
+  service.connectionCount = limits.maxConnections;
+  expect(await registering(service).register({ ...newcomer, connectionId: 'next', probe: true })).toBe('service_full');
+});
+
+test('a closed admission does not keep the probe out, which tells whether the service works', async () => {
+  const { register } = registering(new InMemoryService(), undefined, { admission: 'closed' });
+  expect(await register({ ...newcomer, probe: true })).toBe('registered');
+});

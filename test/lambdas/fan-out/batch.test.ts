@@ -1,68 +1,89 @@
-import { deliverBatch } from '../../../lambdas/fan-out/batch.ts';
-import type { Delivery } from '../../../lambdas/fan-out/deliver.ts';
-import type { FailedRecord } from '../../../lambdas/fan-out/retry.ts';
+import { eachGroup, type Group, type Progress } from '../../../lambdas/fan-out/batch.ts';
 
-const record = (channel: string, n: number, body?: string) => ({
-  messageId: `${channel}-${n}`,
-  receiptHandle: 'r',
-  body: body ?? JSON.stringify({ channel, id: `m${n}`, data: n, publishedAt: 5 }),
-  attributes: { SequenceNumber: String(n), MessageGroupId: channel, ApproximateReceiveCount: '1' },
+const record = (group: string, n: number, queue = 'publications') => ({
+  messageId: `${group}-${n}`,
+  receiptHandle: `r${n}`,
+  body: `${n}`,
+  eventSourceARN: queue,
+  attributes: {
+    SequenceNumber: String(n),
+    MessageGroupId: group,
+    ApproximateReceiveCount: '2',
+    SentTimestamp: '1700000000000',
+  },
 });
 
-async function handled(records: readonly object[], fails: (channel: string) => boolean = () => false) {
-  const delivered: Record<string, readonly Delivery[]> = {};
-  const failures: Record<string, unknown> = {};
-  const given: Record<string, readonly FailedRecord[]> = {};
-  const response = await deliverBatch(
+async function handled(records: readonly object[], handle: (group: Group) => Promise<Progress>) {
+  const left: { readonly group: string; readonly bodies: readonly string[]; readonly error: unknown }[] = [];
+  const groups: Group[] = [];
+  const response = await eachGroup(
     { Records: records },
-    async (channel, deliveries) => {
-      if (fails(channel)) throw new Error(`${channel} fails`);
-      delivered[channel] = deliveries;
-    },
-    (channel, error, failedRecords) => {
-      failures[channel] = error;
-      given[channel] = failedRecords;
+    {
+      handle(group) {
+        groups.push(group);
+        return handle(group);
+      },
+      async left({ id, records }, error) {
+        left.push({ group: id, bodies: records.map(({ body }) => body), error });
+      },
     },
   );
-  return { delivered, failures, given, failed: response.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier) };
+  return { groups, left, failed: response.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier) };
 }
 
-test('each channel is delivered by itself, in the order of the queue', async () => {
-  const { delivered, failed } = await handled([record('a', 9), record('b', 3), record('a', 10), record('b', 40)]);
+const all = async ({ records }: Group): Promise<Progress> => ({ done: records.length });
+
+test('each group is handled by itself, in the order of the queue', async () => {
+  const { groups, failed, left } = await handled([record('a', 9), record('b', 3), record('a', 10)], all);
   expect(failed).toEqual([]);
-  expect(Object.keys(delivered)).toEqual(['a', 'b']);
-  expect(delivered.a?.map(({ id }) => id)).toEqual(['m9', 'm10']);
-  expect(delivered.b?.[1]).toEqual({
-    channel: 'b',
-    id: 'm40',
-    data: 40,
-    publishedAt: 5,
-    cursor: '40'.padStart(39, '0'),
-  });
+  expect(left).toEqual([]);
+  expect(groups.map(({ id, records }) => [id, records.map(({ body }) => body)])).toEqual([
+    ['a', ['9', '10']],
+    ['b', ['3']],
+  ]);
+  expect(groups[1]?.records).toEqual([
+    {
+      messageId: 'b-3',
+      receiptHandle: 'r3',
+      body: '3',
+      sequenceNumber: '3',
+      receiveCount: 2,
+      sentAt: 1_700_000_000_000,
+    },
+  ]);
 });
 
-test('a channel that fails comes again whole, the others are done', async () => {
-  const records = [record('a', 1), record('b', 2), record('a', 3), record('c', 4)];
-  const { delivered, failures, given, failed } = await handled(records, channel => channel === 'a');
+test('groups of the same name in two queues are two', async () => {
+  const { groups } = await handled([record('a', 1), record('a', 2, 'tasks')], all);
+  expect(groups.map(({ queueArn, records }) => [queueArn, records.length])).toEqual([
+    ['publications', 1],
+    ['tasks', 1],
+  ]);
+});
+
+test('a group that fails comes again whole, the others are done', async () => {
+  const error = new Error('fails');
+  const { failed, left } = await handled(
+    [record('a', 1), record('b', 2), record('a', 3), record('c', 4)],
+    async group => {
+      if (group.id === 'a') throw error;
+      return all(group);
+    },
+  );
   expect(failed).toEqual(['a-1', 'a-3']);
-  expect(given).toEqual({
-    a: ['a-1', 'a-3'].map(messageId => ({ messageId, receiptHandle: 'r', receiveCount: 1 })),
-  });
-  expect(failures).toEqual({ a: new Error('a fails') });
-  expect(Object.keys(delivered)).toEqual(['b', 'c']);
+  expect(left).toEqual([{ group: 'a', bodies: ['1', '3'], error }]);
 });
 
-test.each(['', '{', '{}', '[]', '{"channel":"a b","id":"1","data":1,"publishedAt":1}'])(
-  'a message that cannot be read (%j) fails its channel only',
-  async body => {
-    const { delivered, failures, failed } = await handled([record('a', 1), record('a', 2, body), record('b', 3)]);
-    expect(failed).toEqual(['a-1', 'a-2']);
-    expect(Object.keys(failures)).toEqual(['a']);
-    expect(Object.keys(delivered)).toEqual(['b']);
-  },
-);
+test.each([undefined, new Error('fails')])('of a group that comes some way the rest comes again (%s)', async error => {
+  const { failed, left } = await handled([record('a', 1), record('a', 2), record('a', 3)], async () => ({
+    done: 1,
+    error,
+  }));
+  expect(failed).toEqual(['a-2', 'a-3']);
+  expect(left).toEqual([{ group: 'a', bodies: ['2', '3'], error }]);
+});
 
 test('an event that is none of a FIFO queue is an error', async () => {
   const { attributes: _, ...standard } = record('a', 1);
-  await expect(handled([standard])).rejects.toThrow('attributes');
+  await expect(handled([standard], all)).rejects.toThrow('attributes');
 });

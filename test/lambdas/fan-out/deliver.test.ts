@@ -1,53 +1,11 @@
-import fc from 'fast-check';
-import {
-  type DeliverDependencies,
-  type Delivery,
-  deliver,
-  SystemicPostFailure,
-} from '../../../lambdas/fan-out/deliver.ts';
-import { answer } from '../../../lambdas/message/answer.ts';
-import type { PostResult } from '../../../lambdas/shared/callback.ts';
-import { forget } from '../../../lambdas/shared/presence.ts';
+import { postBudget } from '../../../lambdas/fan-out/budget.ts';
+import { OutOfTime, SystemicPostFailure } from '../../../lambdas/fan-out/post-to-subscribers.ts';
+import type { PostFailure, PostResult } from '../../../lambdas/shared/callback.ts';
+import { ItemRefused } from '../../../lambdas/shared/message-log.ts';
 import { cursorOf } from '../../../lambdas/shared/protocol.ts';
-import { everything } from '../../../lambdas/shared/rights.ts';
-import { InMemoryService, immediately, messagesIn, type Step, type View } from '../in-memory.ts';
+import { type InMemoryService, immediately, messagesIn } from '../in-memory.ts';
+import { channel, delivery, fanOut, idsIn, subscribed, unreadable } from './consumer.ts';
 
-const channel = 'room:1';
-const delivery = (n: number, changes: Partial<Delivery> = {}): Delivery => ({
-  channel,
-  cursor: cursorOf(String(n)),
-  id: `m${n}`,
-  data: { n },
-  publishedAt: 1_700_000_000_000 + n,
-  ...changes,
-});
-
-/** The messages that frames carry, in order. */
-const idsIn = (frames: readonly string[]): readonly string[] => messagesIn(frames).map(({ id }) => id);
-
-interface Closed {
-  readonly connectionId: string;
-  readonly reason: string;
-}
-function fanOut(service: InMemoryService, step: Step = immediately) {
-  const closed: Closed[] = [];
-  const view = service.view(step);
-  const dependencies: DeliverDependencies = {
-    ...view,
-    parallelism: 3,
-    postFailed: (connectionId, reason) => closed.push({ connectionId, reason }),
-  };
-  return { closed, deliver: (...deliveries: Delivery[]) => deliver(channel, deliveries, dependencies) };
-}
-
-function subscribed(...connectionIds: string[]): InMemoryService {
-  const service = new InMemoryService();
-  for (const connectionId of connectionIds) {
-    service.open(connectionId);
-    service.subscribe(connectionId, channel);
-  }
-  return service;
-}
 const framesTo = (service: InMemoryService, connectionId: string) => service.sockets.get(connectionId)?.frames ?? [];
 
 describe('delivering', () => {
@@ -87,27 +45,13 @@ describe('delivering', () => {
     ]);
   });
 
-  test('posts to every shard', async () => {
-    const service = subscribed('a');
-    service.heads.set(channel, { cursor: null, shardCount: 3 });
-    service.open('c');
-    service.subscribersOf(channel, 2).add('c');
-    await fanOut(service).deliver(delivery(1));
-    expect(idsIn(framesTo(service, 'a'))).toEqual(['m1']);
-    expect(idsIn(framesTo(service, 'c'))).toEqual(['m1']);
-  });
-
   test('again logs nothing twice, whatever the batch is now, and posts what the log has', async () => {
     const service = subscribed('a');
     const { deliver } = fanOut(service);
     await deliver(delivery(1), delivery(2));
     await deliver(delivery(2, { data: 'changed' }), delivery(3));
     await deliver(delivery(1));
-    expect(service.messagesOf(channel).map(({ id, data }) => [id, data])).toEqual([
-      ['m1', { n: 1 }],
-      ['m2', { n: 2 }],
-      ['m3', { n: 3 }],
-    ]);
+    expect(service.messagesOf(channel)).toMatchObject([1, 2, 3].map(n => ({ id: `m${n}`, data: { n } })));
     expect(idsIn(framesTo(service, 'a'))).toEqual(['m1', 'm2', 'm2', 'm3', 'm1']);
     expect(service.headOf(channel).cursor).toBe(cursorOf('3'));
   });
@@ -121,7 +65,8 @@ describe('delivering', () => {
 
   test('goes on from the log where the head was left behind', async () => {
     const service = subscribed('a');
-    await service.view().log.append({ ...delivery(7), previous: null });
+    const { cursor, publication } = delivery(7);
+    if (publication) await service.view().log.append({ ...publication, cursor, previous: null });
     await fanOut(service).deliver(delivery(9));
     expect(service.messagesOf(channel).at(-1)).toMatchObject({ cursor: cursorOf('9'), previous: cursorOf('7') });
   });
@@ -133,6 +78,8 @@ describe('delivering', () => {
     expect(service.headOf(channel).cursor).toBeNull();
   });
 });
+
+const throttled: PostFailure = { failed: 'throttled', detail: 'status 429' };
 
 describe('a post that fails', () => {
   const failing = (service: InMemoryService, result: PostResult, ...connectionIds: string[]) => {
@@ -148,14 +95,14 @@ describe('a post that fails', () => {
     service.subscribe('a', 'room:2');
     const socket = service.sockets.get('a');
     if (socket) socket.open = false;
-    const { deliver, closed } = fanOut(service);
+    const { deliver, failures } = fanOut(service);
     await deliver(delivery(1));
     expect([...service.connections.keys()]).toEqual(['b']);
     expect(service.subscribersOf(channel, 0)).toEqual(new Set(['b']));
     expect(service.subscribersOf('room:2', 0).size).toBe(0);
     expect(service.connectionCount).toBe(1);
     expect(idsIn(framesTo(service, 'b'))).toEqual(['m1']);
-    expect(closed).toEqual([]);
+    expect(failures).toEqual([]);
   });
 
   test('because of a subscription written after its connection was removed removes that', async () => {
@@ -172,14 +119,15 @@ describe('a post that fails', () => {
     service.onPost = connectionId => {
       if (connectionId !== 'a') return undefined;
       posts += 1;
-      return posts === 2 ? { failed: 'status 429' } : undefined;
+      return posts === 2 ? throttled : undefined;
     };
     const large = { data: 'x'.repeat(20_000) };
     const { deliver, closed } = fanOut(service);
     await deliver(delivery(1, large), delivery(2, large), delivery(3, large));
     expect(idsIn(framesTo(service, 'a'))).toEqual(['m1']);
     expect(idsIn(framesTo(service, 'b'))).toEqual(['m1', 'm2', 'm3']);
-    expect(closed).toEqual([{ connectionId: 'a', reason: 'status 429' }]);
+    expect(closed).toEqual([{ connectionId: 'a', failure: throttled }]);
+    expect(service.connections.get('a')).toMatchObject({ ending: { reason: 'server' } });
     expect(openSockets(service)).toEqual(['b']);
   });
 
@@ -192,8 +140,8 @@ describe('a post that fails', () => {
     [21, 100, 0],
     [100, 100, 0],
   ])('at %d of %d connections closes %d', async (failed, connections, closes) => {
-    const service = failing(subscribed(...many(connections)), { failed: 'status 429' }, ...many(failed));
-    const { deliver, closed } = fanOut(service);
+    const service = failing(subscribed(...many(connections)), throttled, ...many(failed));
+    const { deliver, failures, closed } = fanOut(service);
     const delivered = deliver(delivery(1));
     if (closes === failed) await delivered;
     else {
@@ -202,19 +150,37 @@ describe('a post that fails', () => {
         `${failed} of ${connections} posts failed, the first because of status 429`,
       );
     }
+    expect(failures).toHaveLength(failed);
     expect(closed).toHaveLength(closes);
     expect(openSockets(service)).toHaveLength(connections - closes);
     for (const id of many(connections).slice(failed)) expect(idsIn(framesTo(service, id))).toEqual(['m1']);
   });
 
-  test('and cannot be closed either has the batch come again, after the others were closed', async () => {
-    const service = failing(subscribed(...many(4)), { failed: 'timeout' }, 'c0', 'c1', 'c2');
+  test('and whose connection cannot be closed either leaves a mark for its next heartbeat', async () => {
+    const service = failing(subscribed(...many(4)), { failed: 'timeout', detail: 'no answer' }, 'c0', 'c1', 'c2');
+    const refused: string[] = [];
     service.onClose = id => {
       if (id === 'c1') throw new Error('answered 500');
     };
-    await expect(fanOut(service).deliver(delivery(1))).rejects.toMatchObject({
+    const closeFailed = (connectionId: string) => void refused.push(connectionId);
+    expect(await fanOut(service, immediately, { closeFailed }).deliver(delivery(1))).toBe(1);
+    expect(openSockets(service)).toEqual(['c1', 'c3']);
+    expect(refused).toEqual(['c1']);
+    expect(service.connections.get('c1')?.resync).toEqual(new Set([channel]));
+    expect(service.connections.get('c0')?.resync).toBeUndefined();
+  });
+
+  test('and can be neither closed nor marked has the batch come again, after the others were closed', async () => {
+    const service = failing(subscribed(...many(4)), { failed: 'timeout', detail: 'no answer' }, 'c0', 'c1', 'c2');
+    service.onClose = id => {
+      if (id === 'c1') throw new Error('answered 500');
+    };
+    const { deliver } = fanOut(service, async operation => {
+      if (operation === 'connections.markResync') throw new Error('throttled');
+    });
+    await expect(deliver(delivery(1))).rejects.toMatchObject({
       message: '1 of 3 connections not served',
-      cause: new Error('answered 500'),
+      cause: new Error('throttled'),
     });
     expect(openSockets(service)).toEqual(['c1', 'c3']);
   });
@@ -231,173 +197,251 @@ describe('a post that fails', () => {
   });
 });
 
-/**
- * Two workers take batches of one channel from a FIFO queue: each gets the first messages that are not deleted. A group
- * is locked while a batch of it is out, unless that batch's visibility ends early or its worker crashes.
- */
-describe('whatever interleaves and crashes', () => {
-  interface Receive {
-    /** Messages that this batch has at most. */
-    readonly size: number;
-    /** Operation before which its worker stops for good; none where it does not. */
-    readonly crashBefore: number | undefined;
-    /** Whether others may take the same messages while it is being worked on. */
-    readonly zombie: boolean;
+describe('a large channel', () => {
+  /** With three shards, and a subscriber in each. */
+  function large(): InMemoryService {
+    const service = subscribed('s0');
+    service.heads.set(channel, { cursor: null, shardCount: 3 });
+    for (const shard of [1, 2]) {
+      service.open(`s${shard}`);
+      service.connections.get(`s${shard}`)?.channels.set(channel, shard);
+      service.subscribersOf(channel, shard).add(`s${shard}`);
+    }
+    return service;
   }
-  interface Run {
-    readonly messages: number;
-    /** Large ones have frames of their own. */
-    readonly large: boolean;
-    readonly receives: readonly Receive[];
-    /** Whose post fails, at which of all posts. */
-    readonly failedPosts: readonly number[];
-  }
-  const run: fc.Arbitrary<Run> = fc.record({
-    messages: fc.integer({ min: 1, max: 5 }),
-    large: fc.boolean(),
-    receives: fc.array(
-      fc.record({
-        size: fc.integer({ min: 1, max: 4 }),
-        crashBefore: fc.option(fc.nat(14), { nil: undefined }),
-        zombie: fc.boolean(),
-      }),
-      { minLength: 2, maxLength: 7 },
-    ),
-    failedPosts: fc.array(fc.nat(20), { maxLength: 2 }),
+
+  test('is logged, and handed on to each shard, which serves its own', async () => {
+    const service = large();
+    const { deliver, serveShards, delivered } = fanOut(service);
+    expect(await deliver(delivery(1), delivery(2))).toBe(2);
+    expect(service.messagesOf(channel)).toHaveLength(2);
+    for (const id of ['s0', 's1', 's2']) expect(framesTo(service, id)).toEqual([]);
+    expect([...service.shardTasks.groups.keys()]).toEqual([`${channel}#0`, `${channel}#1`, `${channel}#2`]);
+    await serveShards();
+    for (const id of ['s0', 's1', 's2']) expect(idsIn(framesTo(service, id))).toEqual(['m1', 'm2']);
+    expect(delivered).toEqual(Array.from({ length: 3 }, () => ({ ids: ['m1', 'm2'], recipients: 1 })));
   });
 
-  /** A client: drops what it has, and counts as a gap what does not follow. `undefined` until it is subscribed. */
-  function seenBy(
-    frames: readonly string[],
-    position: string | null,
-  ): { readonly seen: string[]; readonly gaps: string[] } {
-    const seen: string[] = [];
-    const gaps: string[] = [];
-    let last = position;
-    for (const { cursor, previous } of messagesIn(frames)) {
-      if (last !== null && cursor <= last) continue;
-      if (previous !== last) gaps.push(`${cursor} after ${last}, not ${previous}`);
-      seen.push(cursor);
-      last = cursor;
-    }
-    return { seen, gaps };
-  }
+  test('that fits one shard is posted at once, without a second queue', async () => {
+    const service = subscribed('a');
+    await fanOut(service).deliver(delivery(1));
+    expect(idsIn(framesTo(service, 'a'))).toEqual(['m1']);
+    expect(service.shardTasks.groups.size).toBe(0);
+  });
 
-  /** Steps that go on when the scheduler says, and never again from the given one on. */
-  function stepping(scheduler: fc.Scheduler, crashBefore: number | undefined) {
-    let crash = () => {};
-    const crashed = new Promise<'crashed'>(resolve => {
-      crash = () => resolve('crashed');
+  test('gets the next message when every shard took the one before', async () => {
+    const service = large();
+    const big = { data: 'x'.repeat(20_000) };
+    let sends = 0;
+    const { deliver } = fanOut(service, async operation => {
+      if (operation !== 'fanOut.sendTasks') return;
+      sends += 1;
+      if (sends === 2) throw new Error('SQS is down');
     });
-    let operations = 0;
-    const step: Step = async operation => {
-      await scheduler.schedule(Promise.resolve(), operation);
-      if (operations === crashBefore) crash();
-      operations += 1;
-      if (crashBefore !== undefined && operations > crashBefore) await new Promise(() => {});
-    };
-    return { step, crashed };
-  }
+    await expect(deliver(delivery(1, big), delivery(2, big))).rejects.toThrow('SQS is down');
+    expect([...service.shardTasks.groups.keys()]).toEqual([`${channel}#0`]);
+    await deliver(delivery(1, big), delivery(2, big));
+    for (const tasks of service.shardTasks.groups.values())
+      expect(tasks.map(({ task }) => Number(task.entries?.to))).toEqual([1, 2]);
+  });
 
-  async function play(scheduler: fc.Scheduler, { messages, large, receives, failedPosts }: Run) {
-    const service = subscribed('stays', 'leaves');
-    service.open('comes');
+  test('that waited for longer than the log keeps messages has its subscribers fetch what there is', async () => {
+    const service = large();
+    const { deliver, serveShards } = fanOut(service);
+    await deliver(delivery(1), delivery(2));
+    service.messages.set(channel, service.messagesOf(channel).slice(1));
+    await serveShards();
+    for (const id of ['s0', 's1', 's2'])
+      expect(framesTo(service, id)).toEqual([`{"type":"resync","channel":"${channel}"}`]);
+  });
+
+  test('one becomes when its shard is full: new subscribers go elsewhere', async () => {
+    const service = subscribed('a', 'b', 'c');
+    const { deliver } = fanOut(service, immediately, { shardSize: 3 });
+    await deliver(delivery(1));
+    expect(service.headOf(channel)).toMatchObject({ shardCount: 2, fullShards: [0] });
+    for (const id of ['a', 'b', 'c']) expect(idsIn(framesTo(service, id))).toEqual(['m1']);
+  });
+
+  test.each([
+    [1, 2],
+    [8, 8],
+  ])('has at least %d shards where the control record says so, from the beginning', async (minimumShards, shards) => {
+    const service = subscribed('a', 'b', 'c');
+    await fanOut(service, immediately, { shardSize: 3, minimumShards }).deliver(delivery(1));
+    expect(service.headOf(channel).shardCount).toBe(shards);
+  });
+
+  test('is spread further when the control record asks for more, and a small one is not', async () => {
+    const service = large();
+    await fanOut(service, immediately, { minimumShards: 5 }).deliver(delivery(1));
+    expect(service.headOf(channel).shardCount).toBe(5);
+    const small = subscribed('a');
+    await fanOut(small, immediately, { minimumShards: 5 }).deliver(delivery(1));
+    expect(small.headOf(channel).shardCount).toBe(1);
+  });
+
+  test('doubles its shards when all are full, and fills one again that has lost half', async () => {
+    const service = large();
+    for (const shard of [0, 1, 2])
+      for (const n of [1, 2]) {
+        service.open(`t${shard}${n}`);
+        service.subscribersOf(channel, shard).add(`t${shard}${n}`);
+      }
+    const { deliver, serveShards } = fanOut(service, immediately, { shardSize: 3 });
+    await deliver(delivery(1));
+    await serveShards();
+    expect(service.headOf(channel)).toMatchObject({ shardCount: 6, fullShards: [0, 1, 2] });
+    for (const n of [1, 2]) service.subscribersOf(channel, 1).delete(`t1${n}`);
+    await deliver(delivery(2));
+    await serveShards();
+    expect(service.headOf(channel)).toMatchObject({ shardCount: 6, fullShards: [0, 2] });
+  });
+});
+
+describe('what can never be delivered', () => {
+  const undeliverable = (n: number, previous: number | null) => ({
+    type: 'undeliverable',
+    channel,
+    cursor: cursorOf(String(n)),
+    previous: previous === null ? null : cursorOf(String(previous)),
+  });
+
+  test('has its place in the log and at the subscribers, and is put away', async () => {
+    const service = subscribed('a');
+    const { deliver } = fanOut(service);
+    expect(await deliver(unreadable(1), delivery(2), unreadable(3), delivery(4))).toBe(4);
+    expect(messagesIn(framesTo(service, 'a'))).toMatchObject([
+      undeliverable(1, null),
+      { id: 'm2', previous: cursorOf('1') },
+      undeliverable(3, 2),
+      { id: 'm4', previous: cursorOf('3') },
+    ]);
+    expect(service.deadLetters).toEqual(
+      Array.from({ length: 2 }, () => ({ channel, body: '{', reason: 'unreadable' })),
+    );
+  });
+
+  test('because the store refuses it is put away as it came', async () => {
+    const service = subscribed('a');
+    service.onAppend = entry => {
+      if ('data' in entry) throw new ItemRefused(new Error('Item size has exceeded the maximum allowed size'));
+    };
+    const refused = delivery(1);
+    await fanOut(service).deliver(refused);
+    expect(messagesIn(framesTo(service, 'a'))).toEqual([undeliverable(1, null)]);
+    expect(service.deadLetters).toEqual([{ channel, body: refused.body, reason: 'refused' }]);
+  });
+
+  test('is not taken for that where the store refuses everything: the channel waits', async () => {
+    const service = subscribed('a');
+    service.onAppend = () => {
+      throw new ItemRefused(new Error('no such table'));
+    };
+    await expect(fanOut(service).deliver(delivery(1))).rejects.toThrow('no such table');
+    expect(service.deadLetters).toEqual([]);
+    expect(service.messagesOf(channel)).toEqual([]);
+  });
+
+  test('is put away again after a crash between the log and the dead letters', async () => {
+    const service = subscribed('a');
+    const { deliver } = fanOut(service, async operation => {
+      if (operation === 'fanOut.deadLetter') throw new Error('SQS is down');
+    });
+    await expect(deliver(unreadable(1))).rejects.toThrow('SQS is down');
+    expect(await fanOut(service).deliver(unreadable(1))).toBe(1);
+    expect(service.deadLetters).toHaveLength(1);
+    expect(service.messagesOf(channel)).toHaveLength(1);
+  });
+});
+
+describe('while a backlog is flushed', () => {
+  const until = delivery(100).sentAt;
+  const at = (service: InMemoryService, now: number) => {
+    service.now = now;
+    return fanOut(service, immediately, { flush: { until } });
+  };
+
+  test('what was accepted by then is logged and not posted, and a marker queued once', async () => {
+    const service = subscribed('a');
+    const { deliver } = at(service, until + 1);
+    expect(await deliver(delivery(1), delivery(2))).toBe(2);
+    expect(await deliver(delivery(100))).toBe(1);
+    expect(service.headOf(channel).cursor).toBe(cursorOf('100'));
+    expect(framesTo(service, 'a')).toEqual([]);
+    expect(service.queued.get(channel)).toMatchObject([{ publication: { channel, resync: true } }]);
+  });
+
+  test('the marker has the subscribers fetch what was not posted', async () => {
+    const service = subscribed('a');
+    expect(await at(service, until + 1).deliver(delivery(1), { channel, resync: true })).toBe(2);
+    expect(framesTo(service, 'a')).toEqual([`{"type":"resync","channel":"${channel}"}`]);
+  });
+
+  test('what comes after is posted', async () => {
+    const service = subscribed('a');
+    await at(service, until + 1).deliver(delivery(101));
+    expect(idsIn(framesTo(service, 'a'))).toEqual(['m101']);
+  });
+
+  test('what came into the queue after the end is posted, however early it was accepted: it is behind the marker', async () => {
+    const service = subscribed('a');
+    await at(service, until + 9).deliver({ ...delivery(99), sentAt: until + 1 });
+    expect(idsIn(framesTo(service, 'a'))).toEqual(['m99']);
+  });
+
+  test('nothing is held back before its end', async () => {
+    const service = subscribed('a');
+    await at(service, until).deliver(delivery(1));
+    expect(idsIn(framesTo(service, 'a'))).toEqual(['m1']);
+  });
+
+  test('the tasks of shards that wait already are dropped, and their subscribers told once', async () => {
+    const service = subscribed('a');
+    service.heads.set(channel, { cursor: null, shardCount: 2 });
+    service.now = delivery(50).sentAt;
+    const big = { data: 'x'.repeat(20_000) };
+    await fanOut(service).deliver(delivery(1, big), delivery(2, big));
+    await at(service, until + 1).serveShards();
+    expect(framesTo(service, 'a')).toEqual([]);
+    await at(service, until + 1).serveShards();
+    expect(framesTo(service, 'a')).toEqual([`{"type":"resync","channel":"${channel}"}`]);
+    expect([...service.shardTasks.groups.values()].flat()).toEqual([]);
+  });
+});
+
+describe('an invocation that has not enough time', () => {
+  const big = { data: 'x'.repeat(20_000) };
+
+  test('does as many frames as it can, and leaves the rest to another', async () => {
+    const service = subscribed('a', 'b');
+    const budget = postBudget(5, Number.POSITIVE_INFINITY, () => 0);
+    expect(
+      await fanOut(service, immediately, { budget }).deliver(delivery(1, big), delivery(2, big), delivery(3, big)),
+    ).toBe(2);
+    for (const id of ['a', 'b']) expect(idsIn(framesTo(service, id))).toEqual(['m1', 'm2']);
+    expect(service.messagesOf(channel)).toHaveLength(3);
+  });
+
+  test('begins with one frame in any case, however many subscribers there are', async () => {
+    const service = subscribed('a', 'b', 'c');
+    const budget = postBudget(1, Number.POSITIVE_INFINITY, () => 0);
+    const { deliver } = fanOut(service, immediately, { budget });
+    expect(await deliver(delivery(1))).toBe(1);
+    expect(await deliver(delivery(2))).toBe(0);
+  });
+
+  test('stops where its time is over, closes nobody, and does all again', async () => {
+    const service = subscribed('a', 'b', 'c', 'd');
     let posts = 0;
-    service.onPost = (_, frame) => {
-      for (const { cursor } of messagesIn([frame])) {
-        // Whoever subscribes by now must find in the head and the log what others are told.
-        expect((service.headOf(channel).cursor ?? '') >= cursor).toBe(true);
-        expect(service.messagesOf(channel).some(message => message.cursor === cursor)).toBe(true);
-      }
+    service.onPost = () => {
       posts += 1;
-      return failedPosts.includes(posts) ? { failed: 'status 429' } : undefined;
+      return posts === 1 ? throttled : undefined;
     };
-    for (let n = 0; n < messages; n += 1) {
-      const data = large ? 'x'.repeat(20_000) : n;
-      service.enqueue({ channel, id: `m${n}`, data, publishedAt: n }, `d${n}`);
-    }
-    const accepted = (service.queued.get(channel) ?? []).map(({ sequenceNumber }) => cursorOf(sequenceNumber));
-
-    let locked = 0;
-    const left = [...receives];
-    const receive = async ({ size, crashBefore, zombie }: Receive): Promise<void> => {
-      const batch = (service.queued.get(channel) ?? []).slice(0, size);
-      if (batch.length === 0) return;
-      const { step, crashed } = stepping(scheduler, crashBefore);
-      if (!zombie) locked += 1;
-      const deliveries = batch.map(({ publication, sequenceNumber }) => ({
-        ...publication,
-        cursor: cursorOf(sequenceNumber),
-      }));
-      const outcome = await Promise.race([crashed, fanOut(service, step).deliver(...deliveries)]);
-      if (!zombie) locked -= 1;
-      if (outcome !== 'crashed')
-        service.dequeue(
-          channel,
-          batch.map(({ sequenceNumber }) => sequenceNumber),
-        );
-    };
-    const worker = async (): Promise<void> => {
-      for (let next = left.shift(); next; next = left.shift()) {
-        await scheduler.schedule(Promise.resolve(), 'receive');
-        if (locked > 0) left.push(next);
-        else await receive(next);
-      }
-    };
-
-    const clients: View = service.view(operation => scheduler.schedule(Promise.resolve(), operation));
-    const comes = answer(
-      { connectionId: 'comes', session: { rights: everything } },
-      JSON.stringify({ action: 'subscribe', channel }),
-      {
-        ...clients,
-        rate: () => 'taken',
-        now: () => 0,
-        limits: { maxMessageBytes: 100_000, maxChannelsPerConnection: 5 },
-        heartbeat: { intervalMs: 30_000, graceMs: 10_000 },
-        refused: (_, refusal, cause) => {
-          throw cause ?? refusal;
-        },
-      },
-    );
-    const leaves = (async () => {
-      await scheduler.schedule(Promise.resolve(), 'leaves');
-      const socket = service.sockets.get('leaves');
-      if (socket) socket.open = false;
-      await forget('leaves', clients.presence);
-    })();
-
-    const [reply] = await scheduler.waitFor(Promise.all([comes, leaves, worker(), worker()]));
-    // The queue gives out what is left until it is done.
-    await scheduler.waitFor(receive({ size: messages, crashBefore: undefined, zombie: false }));
-    return { service, accepted, reply };
-  }
-
-  test('each message is logged once, in order and linked, and each subscriber that stays sees it once', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.scheduler(), run, async (scheduler, run) => {
-        const { service, accepted, reply } = await play(scheduler, run);
-        const log = service.messagesOf(channel);
-        expect(log.map(({ cursor }) => cursor)).toEqual(accepted);
-        expect(log.map(({ previous }) => previous)).toEqual([null, ...accepted.slice(0, -1)]);
-        expect(service.headOf(channel).cursor).toBe(accepted.at(-1));
-
-        const { seen, gaps } = seenBy(framesTo(service, 'stays'), null);
-        expect(gaps).toEqual([]);
-        expect(seen).toEqual(accepted.slice(0, seen.length));
-        if (service.sockets.get('stays')?.open) expect(seen).toEqual(accepted);
-
-        if (reply.type !== 'subscribed') throw new Error(JSON.stringify(reply));
-        const position = accepted.includes(reply.cursor) ? reply.cursor : null;
-        const since = seenBy(framesTo(service, 'comes'), position);
-        expect(since.gaps).toEqual([]);
-        if (service.sockets.get('comes')?.open)
-          expect(since.seen).toEqual(accepted.filter(cursor => position === null || cursor > position));
-
-        expect(service.connections.has('leaves')).toBe(false);
-        expect(service.subscribersOf(channel, 0).has('leaves')).toBe(false);
-      }),
-      { numRuns: 300 },
-    );
+    const budget = postBudget(100, 5, () => (posts < 2 ? 0 : 5));
+    const { deliver } = fanOut(service, immediately, { budget, parallelism: 1 });
+    await expect(deliver(delivery(1))).rejects.toThrow(OutOfTime);
+    expect(posts).toBe(2);
+    expect([...service.sockets.values()].every(({ open }) => open)).toBe(true);
   });
 });

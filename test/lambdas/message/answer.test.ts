@@ -1,6 +1,7 @@
 import { answer, type MessageDependencies, type Sender } from '../../../lambdas/message/answer.ts';
 import type { FrameVerdict } from '../../../lambdas/message/frame-rate.ts';
-import { encodeFrame, origin, type Refusal } from '../../../lambdas/shared/protocol.ts';
+import { type Control, defaultControl } from '../../../lambdas/shared/control.ts';
+import { encodeFrame, origin, Refusal } from '../../../lambdas/shared/protocol.ts';
 import { everything } from '../../../lambdas/shared/rights.ts';
 import { InMemoryService, immediately, type Step } from '../in-memory.ts';
 
@@ -28,6 +29,9 @@ function messages(changes: Partial<MessageDependencies> = {}, step: Step = immed
     now: () => now,
     limits: { maxMessageBytes: 100, maxChannelsPerConnection: 2 },
     heartbeat: { intervalMs: 30_000, graceMs: 10_000 },
+    shardSize: 3,
+    control: { read: async () => defaultControl },
+    throttle: { admit: async () => {} },
     refused: ({ connectionId }, refusal, cause) => reported.push({ connectionId, refusal, cause }),
     ...changes,
   };
@@ -77,8 +81,28 @@ describe('subscribe', () => {
     await send({ action: 'subscribe', channel: 'room:1' });
     const shard = service.connections.get('a=')?.channels.get('room:1') ?? -1;
     expect(service.subscribersOf('room:1', shard)).toEqual(new Set(['a=']));
+    // Shards that were added meanwhile do not move it: it would be subscribed twice.
+    service.heads.set('room:1', { cursor: null, shardCount: 64 });
+    await send({ action: 'subscribe', channel: 'room:1' });
+    expect(service.connections.get('a=')?.channels).toEqual(new Map([['room:1', shard]]));
     await send({ action: 'unsubscribe', channel: 'room:1' });
     expect(service.subscribersOf('room:1', shard)).toEqual(new Set());
+  });
+
+  test('to a channel that nobody publishes to spreads it when it becomes large', async () => {
+    const service = new InMemoryService();
+    const { send } = messages({ ...service.view(), limits: { maxMessageBytes: 100, maxChannelsPerConnection: 2 } });
+    for (let n = 0; n < 400; n += 1) {
+      service.open(`c${n}`);
+      await send({ action: 'subscribe', channel: 'room:1' }, { ...alice, connectionId: `c${n}` });
+    }
+    const { shardCount, fullShards } = service.headOf('room:1');
+    expect(shardCount).toBeGreaterThan(2);
+    expect(fullShards).toContain(0);
+    const sizes = Array.from({ length: shardCount }, (_, shard) => service.subscribersOf('room:1', shard).size);
+    expect(sizes.reduce((sum, size) => sum + size)).toBe(400);
+    // One subscription in 32 counts its shard.
+    expect(Math.max(...sizes)).toBeLessThan(150);
   });
 });
 
@@ -140,6 +164,18 @@ describe('heartbeat', () => {
     service.open('a=', { lastSeenAt: now - 14_999 });
     expect(await send({ action: 'heartbeat' })).toEqual({ type: 'heartbeat' });
     expect(service.connections.get('a=')).toMatchObject({ lastSeenAt: now - 14_999 });
+  });
+});
+
+describe('a heartbeat of a connection that misses messages', () => {
+  test('is answered with the channel, until it has subscribed again', async () => {
+    const { service, send } = messages();
+    service.subscribe('a=', 'room:1');
+    await service.view().presence.connections.markResync('a=', 'room:1');
+    for (const request of [1, 2])
+      expect(await send({ action: 'heartbeat', request })).toEqual({ type: 'resync', channel: 'room:1', request });
+    await send({ action: 'subscribe', channel: 'room:1' });
+    expect(await send({ action: 'heartbeat' })).toEqual({ type: 'heartbeat' });
   });
 });
 
@@ -321,3 +357,41 @@ test.each([
     ]);
   },
 );
+
+describe('by the control record', () => {
+  const control = (changes: Partial<Control>) => ({ read: async () => ({ ...defaultControl, ...changes }) });
+
+  test('degraded presence answers heartbeats without a write, and refuses to tell who is there', async () => {
+    const operations: string[] = [];
+    const { send } = messages(
+      { control: control({ presence: 'degraded' }) },
+      async operation => void operations.push(operation),
+    );
+    expect(await send({ action: 'heartbeat', request: 1 })).toEqual({ type: 'heartbeat', request: 1 });
+    expect(await send({ action: 'presence', channel: 'room:1' })).toMatchObject({ code: 'presence_degraded' });
+    expect(operations).toEqual([]);
+    // Everything else works.
+    expect(await send({ action: 'subscribe', channel: 'room:1' })).toMatchObject({ type: 'subscribed' });
+  });
+
+  test('a throttled publication is refused with the time to wait; parts after the first one are not asked for', async () => {
+    const asked: unknown[] = [];
+    const throttle = {
+      admit: async (...turn: unknown[]) => {
+        asked.push(turn);
+        throw new Refusal('throttled', 'one message in 100 ms', 42);
+      },
+    };
+    const { service, send } = messages({ throttle });
+    const frame = { action: 'publish', channel: 'room:lobby', id: 'm1', data: 'piece' };
+    expect(await send(frame)).toMatchObject({ type: 'error', code: 'throttled', id: 'm1', retryAfterMs: 42 });
+    expect(await send({ ...frame, part: { offset: 0, bytes: 10 } })).toMatchObject({ code: 'throttled' });
+    expect(asked).toEqual([
+      ['alice', 'room:lobby', now],
+      ['alice', 'room:lobby', now],
+    ]);
+    expect(service.queued.get('room:lobby')).toBeUndefined();
+    expect(await send({ ...frame, id: 'm2', part: { offset: 5, bytes: 10 } })).toMatchObject({ type: 'accepted' });
+    expect(asked).toHaveLength(2);
+  });
+});

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { resume } from '../../../lambdas/message/resume.ts';
+import { resume, resumeLatest } from '../../../lambdas/message/resume.ts';
 import { logPageMessages } from '../../../lambdas/shared/message-log.ts';
 import { cursorOf, type Message, origin } from '../../../lambdas/shared/protocol.ts';
 import { InMemoryService } from '../in-memory.ts';
@@ -37,11 +37,21 @@ async function replayed(service: InMemoryService, since: string) {
   let position = since;
   for (;;) {
     const { messages, cursor, recovered, more } = await resume(channel, position, log);
-    received.push(...messages.map(({ data }) => data));
+    received.push(...messages.map(entry => ('data' in entry ? entry.data : entry.undeliverable)));
     position = cursor;
     if (!more) return { received, position, recovered };
   }
 }
+
+test('what can never be delivered is replayed in its place', async () => {
+  const service = channelWith(3);
+  const entries = service.messagesOf(channel).map(entry => {
+    if (entry.cursor !== cursor(2)) return entry;
+    return { channel, cursor: cursor(2), previous: cursor(1), undeliverable: 'refused' as const };
+  });
+  service.messages.set(channel, entries);
+  expect(await replayed(service, origin)).toMatchObject({ received: [1, 'refused', 3], recovered: true });
+});
 
 test('without `since` nothing is replayed, from the head on', async () => {
   const { log } = channelWith(3).view();
@@ -137,5 +147,45 @@ test('what is appended between its readings is not taken for lost', async () => 
     messages: [{ data: 2 }, { data: 3 }],
     cursor: cursor(3),
     recovered: true,
+  });
+});
+
+describe('where the newest is enough', () => {
+  const latest = (service: InMemoryService, since: string | undefined) =>
+    resumeLatest(channel, since, service.view().log);
+
+  test('it alone is replayed, if it was not seen', async () => {
+    const service = channelWith(5);
+    const [newest] = service.messagesOf(channel).slice(-1);
+    const told = { cursor: cursor(5), recovered: true, more: false };
+    expect(await latest(service, cursor(2))).toEqual({ messages: [newest], ...told });
+    expect(await latest(service, cursor(5))).toEqual({ messages: [], ...told });
+    expect(await latest(service, undefined)).toEqual({ messages: [], ...told });
+  });
+
+  test('nothing is lost by what has expired, nor by a log that was begun anew', async () => {
+    const expired = new Set(numbers(1, 4));
+    expect(await latest(channelWith(5, expired), cursor(2))).toMatchObject({
+      messages: [{ data: 5 }],
+      recovered: true,
+    });
+    expect(await latest(channelWith(5, new Set(numbers(1, 5))), cursor(2))).toEqual({
+      messages: [],
+      cursor: cursor(5),
+      recovered: true,
+      more: false,
+    });
+    expect(await latest(channelWith(0), cursor(2))).toMatchObject({ messages: [], cursor: origin, recovered: true });
+  });
+
+  test('all that was missed is replayed where the newest is a part, since the others may be needed', async () => {
+    const service = channelWith(5);
+    const messages = service
+      .messagesOf(channel)
+      .map((message, n) => (n < 3 ? message : { ...message, data: 'x', part: { of: 'w', offset: n - 3, bytes: 2 } }));
+    service.messages.set(channel, messages);
+    const { messages: replayed, recovered } = await latest(service, cursor(2));
+    expect(replayed.map(({ cursor }) => cursor)).toEqual(numbers(3, 5).map(cursor));
+    expect(recovered).toBe(true);
   });
 });

@@ -48,25 +48,36 @@ describe('a post', () => {
     expect(await callback().post('a=', 'x')).toBe('gone');
   });
 
-  test.each([400, 403, 413, 429, 500, 502, 503])('has failed at %d', async status => {
+  test.each([
+    [400, 'refused'],
+    [403, 'refused'],
+    [413, 'refused'],
+    [429, 'throttled'],
+    [500, 'server'],
+    [502, 'server'],
+    [503, 'server'],
+  ])('has failed at %d: %s', async (status, failed) => {
     answer = () => ({ status, body: '{"message":"no"}' });
-    expect(await callback().post('a=', 'x')).toEqual({ failed: `status ${status}` });
+    expect(await callback().post('a=', 'x')).toEqual({ failed, detail: `status ${status}` });
   });
 
   test('has failed where no answer comes in time', async () => {
     answer = () => 'never';
-    expect(await callback({ timeoutMs: 50 }).post('a=', 'x')).toEqual({ failed: expect.stringMatching(/timeout/i) });
+    expect(await callback({ timeoutMs: 50 }).post('a=', 'x')).toEqual({
+      failed: 'timeout',
+      detail: expect.stringMatching(/timeout/i),
+    });
   });
 
   test('has failed where the connection breaks', async () => {
     answer = () => 'reset';
-    expect(await callback().post('a=', 'x')).toEqual({ failed: expect.any(String) });
+    expect(await callback().post('a=', 'x')).toEqual({ failed: 'network', detail: expect.any(String) });
     expect(gateway.requests).toHaveLength(1);
   });
 
   test('has failed where nobody listens', async () => {
     const { post } = callback({ url: 'http://127.0.0.1:1/prod' });
-    expect(await post('a=', 'x')).toEqual({ failed: expect.stringContaining('ECONNREFUSED') });
+    expect(await post('a=', 'x')).toEqual({ failed: 'network', detail: expect.stringContaining('ECONNREFUSED') });
   });
 
   test('uses the sockets that there are, and no more', async () => {

@@ -1,6 +1,12 @@
 import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import fc from 'fast-check';
-import { dynamoDbMessageLog, logPageMessages, type MessageLog } from '../../../lambdas/shared/message-log.ts';
+import {
+  dynamoDbMessageLog,
+  ItemRefused,
+  type LogEntry,
+  logPageMessages,
+  type MessageLog,
+} from '../../../lambdas/shared/message-log.ts';
 import { cursorOf, type Message } from '../../../lambdas/shared/protocol.ts';
 import { type LocalTables, startTables } from '../tables.ts';
 
@@ -20,6 +26,8 @@ const newChannel = (): string => {
   return `channel:${channels}`;
 };
 const cursor = (n: number): string => cursorOf(String(n));
+/** What is the same of a message and of what cannot be delivered is not asked for. */
+const idsOf = (entries: readonly LogEntry[]) => entries.map(entry => ('id' in entry ? entry.id : entry.undeliverable));
 const message = (channel: string, n: number, changes: Partial<Message> = {}): Message => ({
   channel,
   cursor: cursor(n),
@@ -32,7 +40,7 @@ const message = (channel: string, n: number, changes: Partial<Message> = {}): Me
 
 test('a channel without messages has no head and one shard', async () => {
   const channel = newChannel();
-  expect(await log.head(channel)).toEqual({ cursor: null, shardCount: 1 });
+  expect(await log.head(channel)).toEqual({ cursor: null, shardCount: 1, fullShards: [] });
   expect(await log.last(channel)).toBeNull();
   expect(await log.between(channel, cursor(0), cursor(9))).toEqual([]);
 });
@@ -56,7 +64,7 @@ test('data comes back as the same JSON, whatever it is', async () => {
       n += 1;
       await log.append(message(channel, n, { data: JSON.parse(text) }));
       const [read] = await log.between(channel, cursor(n), cursor(n));
-      expect(JSON.stringify(read?.data)).toBe(JSON.stringify(JSON.parse(text)));
+      expect(JSON.stringify(read && 'data' in read && read.data)).toBe(JSON.stringify(JSON.parse(text)));
     }),
     { numRuns: 50 },
   );
@@ -80,12 +88,11 @@ test('between has both ends, in order, of this channel only, and not the head', 
   for (const n of [12, 3, 100, 7]) await log.append(message(channel, n));
   await log.append(message(newChannel(), 8));
   await log.moveHead(channel, cursor(100));
-  const read = async (from: number, to: number) =>
-    (await log.between(channel, cursor(from), cursor(to))).map(({ id }) => id);
+  const read = async (from: number, to: number) => idsOf(await log.between(channel, cursor(from), cursor(to)));
   expect(await read(3, 100)).toEqual(['m3', 'm7', 'm12', 'm100']);
   expect(await read(4, 99)).toEqual(['m7', 'm12']);
   expect(await read(8, 11)).toEqual([]);
-  expect((await log.between(channel, cursor(0), '9'.repeat(39))).map(({ id }) => id)).toHaveLength(4);
+  expect(await log.between(channel, cursor(0), '9'.repeat(39))).toHaveLength(4);
 });
 
 test('between reads on after the megabyte that one page has', async () => {
@@ -102,16 +109,16 @@ test('the last message is the one of the greatest cursor, whatever the head is',
   await log.append(message(channel, 10));
   await log.append(message(channel, 2));
   expect(await log.last(channel)).toBe(cursor(10));
-  expect(await log.head(channel)).toEqual({ cursor: cursor(50), shardCount: 1 });
+  expect(await log.head(channel)).toEqual({ cursor: cursor(50), shardCount: 1, fullShards: [] });
 });
 
 test('the head never moves back, in whatever order it is moved', async () => {
   const channel = newChannel();
-  expect(await log.moveHead(channel, cursor(9))).toEqual({ cursor: cursor(9), shardCount: 1 });
-  expect(await log.moveHead(channel, cursor(3))).toEqual({ cursor: cursor(9), shardCount: 1 });
-  expect(await log.moveHead(channel, cursor(9))).toEqual({ cursor: cursor(9), shardCount: 1 });
+  expect(await log.moveHead(channel, cursor(9))).toEqual({ cursor: cursor(9), shardCount: 1, fullShards: [] });
+  expect(await log.moveHead(channel, cursor(3))).toEqual({ cursor: cursor(9), shardCount: 1, fullShards: [] });
+  expect(await log.moveHead(channel, cursor(9))).toEqual({ cursor: cursor(9), shardCount: 1, fullShards: [] });
   await Promise.all([14, 11, 30, 12, 29].map(n => log.moveHead(channel, cursor(n))));
-  expect(await log.head(channel)).toEqual({ cursor: cursor(30), shardCount: 1 });
+  expect(await log.head(channel)).toEqual({ cursor: cursor(30), shardCount: 1, fullShards: [] });
 });
 
 test('the head does not expire', async () => {
@@ -136,7 +143,7 @@ describe('from a cursor on', () => {
   test('come the messages, the one of the cursor included, in pages', async () => {
     const channel = newChannel();
     const all = Array.from({ length: logPageMessages + 5 }, (_, n) => message(channel, n + 1));
-    for (const one of all) await log.append(one);
+    await Promise.all(all.map(one => log.append(one)));
     await log.moveHead(channel, cursor(all.length));
     const first = await log.from(channel, cursor(3));
     expect(first).toEqual({ messages: all.slice(2, 2 + logPageMessages), more: true });
@@ -150,5 +157,45 @@ describe('from a cursor on', () => {
     await dynamoDbMessageLog(tables.client, 'Messages', -1_000).append(message(channel, 1));
     await log.append(message(channel, 2));
     expect((await log.from(channel, cursor(1))).messages).toEqual([message(channel, 2)]);
+  });
+});
+
+test('what cannot be delivered has its place between the messages', async () => {
+  const channel = newChannel();
+  const undeliverable = { channel, cursor: cursor(2), previous: cursor(1), undeliverable: 'unreadable' } as const;
+  await log.append(message(channel, 1));
+  await log.append(undeliverable);
+  await log.append(message(channel, 3));
+  const entries = [message(channel, 1), undeliverable, message(channel, 3)];
+  expect(await log.between(channel, cursor(1), cursor(3))).toEqual(entries);
+  expect((await log.from(channel, cursor(1))).messages).toEqual(entries);
+});
+
+test('what the store refuses for what it holds is told apart from a failure', async () => {
+  const channel = newChannel();
+  await expect(log.append(message(channel, 1, { data: 'x'.repeat(400 * 1024) }))).rejects.toThrow(ItemRefused);
+  expect(await log.last(channel)).toBeNull();
+  const elsewhere = dynamoDbMessageLog(tables.client, 'Nowhere', retentionMs);
+  await expect(elsewhere.append(message(channel, 1))).rejects.not.toThrow(ItemRefused);
+});
+
+describe('the shards of a channel', () => {
+  test('are raised and never lowered, before the first message too', async () => {
+    const channel = newChannel();
+    await log.raiseShards(channel, 2);
+    expect(await log.head(channel)).toEqual({ cursor: null, shardCount: 2, fullShards: [] });
+    await Promise.all([8, 4, 6].map(count => log.raiseShards(channel, count)));
+    expect(await log.moveHead(channel, cursor(1))).toEqual({ cursor: cursor(1), shardCount: 8, fullShards: [] });
+  });
+
+  test('are noted as full, and no longer', async () => {
+    const channel = newChannel();
+    await log.markShard(channel, 3, true);
+    expect((await log.markShard(channel, 1, true)).fullShards.toSorted()).toEqual([1, 3]);
+    await log.markShard(channel, 1, true);
+    expect((await log.markShard(channel, 3, false)).fullShards).toEqual([1]);
+    expect((await log.markShard(channel, 7, false)).fullShards).toEqual([1]);
+    expect((await log.markShard(channel, 1, false)).fullShards).toEqual([]);
+    expect((await log.head(channel)).fullShards).toEqual([]);
   });
 });

@@ -55,6 +55,17 @@ it('starts anew after a flush', () => {
   expect(lines[1]).toMatchObject({ Service: 'chat', Environment: 'dev' });
 });
 
+it('keeps the dimensions where there are more values than one line takes', () => {
+  const lines = linesOf(metrics => {
+    for (let n = 0; n < 250; n++) metrics.put('DeliveryLatency', n);
+  });
+  expect(lines.flatMap(line => line.DeliveryLatency as number[])).toEqual(Array.from({ length: 250 }, (_, n) => n));
+  for (const line of lines) {
+    expect(line._aws.CloudWatchMetrics[0]?.Dimensions).toEqual([['Service', 'Environment']]);
+    expect(line).toMatchObject({ Service: 'chat', Environment: 'dev' });
+  }
+});
+
 it('puts a zero for every count and each value of its dimension, and for nothing else', () => {
   const put: string[] = [];
   putZeros({

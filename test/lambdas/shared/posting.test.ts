@@ -47,6 +47,23 @@ describe('frames', () => {
   });
 });
 
+test('what cannot be delivered is a frame of its own, in its place, replayed or not', () => {
+  const place = (n: number) => ({ channel: 'a', cursor: cursorOf(String(n)), previous: cursorOf(String(n - 1)) });
+  const message = (n: number) => ({ ...place(n), id: `${n}`, data: n, publishedAt: 1 });
+  const entries = [
+    message(1),
+    message(2),
+    { ...place(3), undeliverable: 'unreadable' as const },
+    message(4),
+    message(5),
+  ];
+  for (const marks of [{}, { replay: true as const }]) {
+    const frames = framesOf(entries, marks).map(frame => JSON.parse(frame));
+    expect(frames.map(({ type }) => type)).toEqual(['messages', 'undeliverable', 'messages']);
+    expect(frames[1]).toEqual({ type: 'undeliverable', ...place(3) });
+  }
+});
+
 test('frames carry the marks of a replay on each message', () => {
   const first = { channel: 'a', cursor: cursorOf('1'), previous: null, id: '1', data: 1, publishedAt: 1 };
   const frames = framesOf([first, { ...first, cursor: cursorOf('2'), id: '2' }], { replay: true });
@@ -58,10 +75,11 @@ test('frames carry the marks of a replay on each message', () => {
 
 test('posting stops at the first frame that is not delivered, so that none comes out of order', async () => {
   const posted: string[] = [];
+  const throttled = { failed: 'throttled', detail: 'status 429' } as const;
   const post = async (_: string, frame: string) => {
     posted.push(frame);
-    return frame === 'b' ? ({ failed: 'status 429' } as const) : ('delivered' as const);
+    return frame === 'b' ? throttled : ('delivered' as const);
   };
-  expect(await postInOrder('c=', ['a', 'b', 'c'], { post })).toEqual({ failed: 'status 429' });
+  expect(await postInOrder('c=', ['a', 'b', 'c'], { post })).toEqual(throttled);
   expect(posted).toEqual(['a', 'b']);
 });

@@ -37,6 +37,8 @@ describe('a frame that is understood', () => {
     { type: 'ping' },
     { action: 'subscribe', channel: 'room:1' },
     { action: 'subscribe', channel: 'room:1', since: origin, request: 7 },
+    { action: 'subscribe', channel: 'room:1', since: origin, latest: true },
+    { action: 'publish', channel: 'room:1', id: '1', data: 'x', part: { offset: 0, bytes: 1_048_576 } },
     { action: 'unsubscribe', channel: 'room:1', request: 'r' },
     { action: 'publish', channel: 'a/b@c.d,e~!$&-+=_', id: 'x'.repeat(128), data: null },
     { action: 'publish', channel: 'c'.repeat(128), id: '1', data: { a: [1, 'b', false, null, {}] }, request: 0 },

@@ -117,6 +117,51 @@ describe('size', () => {
   });
 });
 
+describe('a part', () => {
+  const ofWhole = (data: unknown, part: { offset: number; bytes: number }, publisher = 'alice', id = 'm1') => {
+    const queue = recordingQueue();
+    return publish(publisher, { channel: 'room:1', id, data: data as never, part }, 0, limits, queue).then(
+      () => queue.sent[0] as Sent,
+    );
+  };
+
+  test('is queued with what all parts of its message share, and no other message has', async () => {
+    const [first, second, ofBob, other] = await Promise.all([
+      ofWhole('ab', { offset: 0, bytes: 4 }),
+      ofWhole('ab', { offset: 2, bytes: 4 }),
+      ofWhole('ab', { offset: 0, bytes: 4 }, 'bob'),
+      ofWhole('ab', { offset: 0, bytes: 4 }, 'alice', 'm2'),
+    ]);
+    expect(publicationSchema.parse(JSON.parse(JSON.stringify(first.publication)))).toEqual(first.publication);
+    expect(first.publication).toMatchObject({ id: 'm1', data: 'ab', part: { offset: 0, bytes: 4 } });
+    const whole = first.publication.part?.of;
+    expect(whole).toMatch(/^[\w-]{22}$/);
+    expect(second.publication.part?.of).toBe(whole);
+    expect(new Set([whole, ofBob.publication.part?.of, other.publication.part?.of]).size).toBe(3);
+    // Alike, and not the same.
+    expect(second.deduplicationId).not.toBe(first.deduplicationId);
+  });
+
+  test('is refused where the whole is larger than allowed, or smaller than it says', async () => {
+    await ofWhole('x'.repeat(500), { offset: 500, bytes: 1_000 });
+    const refused = (data: unknown, offset: number, bytes: number) => refusalOf(ofWhole(data, { offset, bytes }));
+    expect(await refused('x', 0, 1_001)).toMatchObject({
+      code: 'message_too_large',
+      message: 'data has 1001 bytes, 1000 are allowed',
+    });
+    // In bytes of UTF-8.
+    expect(await refused('üü', 1, 4)).toMatchObject({ code: 'bad_frame', message: 'part: it ends after the whole' });
+  });
+
+  test.each([1, null, ['x'], '', '\ud83c'])('is a piece of text: not %j', async data => {
+    expect(await refusalOf(ofWhole(data, { offset: 0, bytes: 100 }))).toMatchObject({ code: 'bad_frame' });
+  });
+
+  test('may be wider as JSON than the whole may be', async () => {
+    await ofWhole('"'.repeat(1_000), { offset: 0, bytes: 1_000 });
+  });
+});
+
 test('a queue that fails is a refusal that says to try again, and keeps its cause to the log', async () => {
   const cause = new Error('AccessDenied for arn:aws:sqs:secret');
   const refusal = await refusalOf(publish('alice', message, 0, limits, { send: () => Promise.reject(cause) }));

@@ -26,6 +26,8 @@ function start(code: string, options: Partial<FunctionDefinition> & { maxEnviron
   fn = new LocalFunction(
     {
       name: 'f',
+      version: '$LATEST',
+      concurrency: { running: 0 },
       arn: 'arn:aws:lambda:eu-central-1:123456789012:function:f',
       path: join(bundles.add(code), 'index.js'),
       exportName: 'handler',

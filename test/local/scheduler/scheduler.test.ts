@@ -1,6 +1,6 @@
 import type { Resource } from '../../../local/assembly/resource.ts';
 import { AwsError, type Principal } from '../../../local/aws/service.ts';
-import { systemClock } from '../../../local/clock.ts';
+import { createMonitoringClock } from '../../../local/monitoring-clock.ts';
 import { identities, type Scheduler, startScheduler } from '../../../local/scheduler/scheduler.ts';
 import { ManualClock } from '../manual-clock.ts';
 
@@ -50,18 +50,24 @@ afterEach(async () => {
   scheduler = undefined;
 });
 
-function start(resource: Resource, timeScale = 1): void {
+function start(resource: Resource, timeScale = 1, others: readonly Resource[] = []): void {
   scheduler = startScheduler({
-    resources: [resource],
+    resources: [resource, ...others],
     lambda: {
       invokeAsync(arn, event, caller) {
         invocations.push({ at: clock.now() - startedAt, arn, event, caller });
         return answer();
       },
     },
-    timeScale,
+    stepFunctions: {
+      async startExecution(arn, input, _name, caller) {
+        invocations.push({ at: clock.now() - startedAt, arn, event: JSON.parse(input), caller });
+        await answer();
+        return { executionArn: `${arn}:1`, startDate: clock.now() };
+      },
+    },
     log: (...line) => logged.push(line),
-    clock,
+    clock: createMonitoringClock(timeScale, clock),
   });
 }
 
@@ -98,9 +104,9 @@ test('a clock that wakes early, as one of Node.js does after 24 days, does not r
         invocations.push({ at: early.now() - startedAt, arn, event, caller });
       },
     },
-    timeScale: 1,
+    stepFunctions: { startExecution: () => Promise.reject(new Error('not a state machine')) },
     log: () => {},
-    clock: { now: () => early.now(), schedule: schedules },
+    clock: { ...createMonitoringClock(1, early), now: () => early.now(), schedule: schedules },
   });
   early.advance(6 * minuteMs);
   expect(times()).toEqual([3 * minuteMs, 6 * minuteMs]);
@@ -111,6 +117,42 @@ test('a time scale makes it faster', () => {
   start(schedule(), 60);
   clock.advance(3_000);
   expect(times()).toEqual([1_000, 2_000, 3_000]);
+});
+
+test('a state machine is started with the input, as the role', () => {
+  const arn = 'arn:aws:states:eu-central-1:123456789012:stateMachine:reconcile';
+  start(schedule({}, { Arn: arn, Input: '{"a":1}' }));
+  clock.advance(minuteMs);
+  expect(invocations).toEqual([{ at: minuteMs, arn, event: { a: 1 }, caller: { kind: 'role', arn: roleArn } }]);
+});
+
+test('a time runs once', () => {
+  start(schedule({ ScheduleExpression: 'at(2026-01-01T00:03:00)' }));
+  clock.advance(60 * minuteMs);
+  expect(times()).toEqual([3 * minuteMs]);
+});
+
+test('cron runs at its times', () => {
+  start(schedule({ ScheduleExpression: 'cron(0/20 8-9 ? * MON-FRI *)' }));
+  clock.advance(4 * 24 * 60 * minuteMs + 9 * 60 * minuteMs);
+  // The first of January 2026 is a Thursday.
+  const hours = [8, 8 + 1 / 3, 8 + 2 / 3, 9, 9 + 1 / 3, 9 + 2 / 3];
+  const days = [0, 1].flatMap(day => hours.map(hour => day * 24 + hour));
+  const monday = [8, 8 + 1 / 3, 8 + 2 / 3, 9].map(hour => 4 * 24 + hour);
+  expect(times()).toEqual([...days, ...monday].map(hour => Math.round(hour * 60) * minuteMs));
+});
+
+test('a role that the scheduler cannot assume is an error at start', () => {
+  const AssumeRolePolicyDocument = {
+    Statement: [{ Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { Service: 'lambda.amazonaws.com' } }],
+  };
+  const role: Resource = {
+    ...schedule(),
+    type: 'AWS::IAM::Role',
+    properties: { AssumeRolePolicyDocument },
+    attributes: { Arn: roleArn },
+  };
+  expect(() => start(schedule(), 1, [role])).toThrow('does not let scheduler.amazonaws.com assume it');
 });
 
 test('a disabled schedule does nothing', () => {
@@ -169,22 +211,8 @@ test('once closed it invokes nothing more, and what it invoked is accepted', asy
   await closing;
 });
 
-test('runs on the clock of the machine unless told otherwise', async () => {
-  const invoked = Promise.withResolvers<void>();
-  scheduler = startScheduler({
-    resources: [schedule()],
-    lambda: { invokeAsync: async () => invoked.resolve() },
-    timeScale: 6_000,
-    log: () => {},
-  });
-  const from = systemClock.now();
-  await invoked.promise;
-  expect(systemClock.now() - from).toBeLessThan(5_000);
-});
-
 test.each([
-  ['a cron expression', 'ScheduleExpression', schedule({ ScheduleExpression: 'cron(0 8 * * ? *)' })],
-  ['a one-time expression', 'ScheduleExpression', schedule({ ScheduleExpression: 'at(2026-01-01T00:00:00)' })],
+  ['another time zone', 'ScheduleExpressionTimezone', schedule({ ScheduleExpressionTimezone: 'Europe/Berlin' })],
   ['a rate of nothing', 'ScheduleExpression', schedule({ ScheduleExpression: 'rate(0 minutes)' })],
   ['a disabled cron expression', 'ScheduleExpression', schedule({ State: 'DISABLED', ScheduleExpression: 'cron(x)' })],
   ['a flexible window', 'FlexibleTimeWindow.Mode', schedule({ FlexibleTimeWindow: { Mode: 'FLEXIBLE' } })],

@@ -283,7 +283,7 @@ describe('every queue', () => {
     for (const body of ['1', '2', '3']) send(queue, body);
     await queue.receive();
     queue.purge();
-    expect(queue.metrics()).toEqual({ visible: 0, notVisible: 0, delayed: 0, oldestAgeSeconds: 0 });
+    expect(queue.metrics()).toMatchObject({ visible: 0, notVisible: 0, delayed: 0, oldestAgeSeconds: 0 });
     expect(() => queue.purge()).toThrow(expect.objectContaining({ code: 'PurgeQueueInProgress' }));
     send(queue, 'new');
     expect(bodies(await queue.receive())).toEqual(['new']);

@@ -1,0 +1,1 @@
+export { presenceVariables as disconnectVariables } from '../shared/presence.ts';

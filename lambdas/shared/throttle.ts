@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
+import { type DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import type { ControlReader } from './control.ts';
+import { epochSeconds } from './dynamodb.ts';
+import { Refusal } from './protocol.ts';
+
+/** When each publisher last published to each channel, for all function environments together. */
+export interface Turns {
+  /** Takes a turn. @returns milliseconds until there is one, 0 where it was taken */
+  take(publisher: string, channel: string, everyMs: number, now: number): Promise<number>;
+}
+
+export interface Throttle {
+  /** @throws Refusal `throttled` with the time until the next message of the publisher may go to the channel */
+  admit(publisher: string, channel: string, now: number): Promise<void>;
+}
+
+/** Kept for a while after it means nothing any more; DynamoDB deletes it some time. */
+const keptMs = 3_600_000;
+
+/** A write for each message that is taken, and for each that is not; only while a throttle is on. */
+export function dynamoDbTurns(client: DynamoDBDocumentClient, tableName: string): Turns {
+  return {
+    async take(publisher, channel, everyMs, now) {
+      const publishes = createHash('sha256')
+        .update(JSON.stringify([publisher, channel]))
+        .digest('hex');
+      try {
+        await client.send(
+          new UpdateCommand({
+            TableName: tableName,
+            Key: { record: `turn#${publishes}` },
+            UpdateExpression: 'SET takenAt = :now, expiresAt = :expiresAt',
+            ConditionExpression: 'attribute_not_exists(takenAt) OR takenAt <= :due',
+            ExpressionAttributeValues: { ':now': now, ':due': now - everyMs, ':expiresAt': epochSeconds(now + keptMs) },
+            ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+          }),
+        );
+        return 0;
+      } catch (error) {
+        if (!(error instanceof ConditionalCheckFailedException)) throw error;
+        // The document client leaves the item of an error in DynamoDB's own types.
+        const takenAt = Number(error.Item?.takenAt?.N ?? now);
+        // Clocks of two environments differ by a little: never longer than a turn.
+        return Math.min(everyMs, Math.max(1, takenAt + everyMs - now));
+      }
+    },
+  };
+}
+
+/**
+ * The control record's throttle. Without one it costs nothing.
+ * @param failed called where the turns cannot be had; the message is then taken: a throttle must not become an outage
+ */
+export function controlledThrottle(control: ControlReader, turns: Turns, failed: (error: Error) => void): Throttle {
+  return {
+    async admit(publisher, channel, now) {
+      const { throttleMs } = await control.read();
+      if (throttleMs === null) return;
+      const waitMs = await turns.take(publisher, channel, throttleMs, now).catch((error: Error) => {
+        failed(error);
+        return 0;
+      });
+      if (waitMs > 0) throw new Refusal('throttled', `one message in ${throttleMs} ms to a channel for now`, waitMs);
+    },
+  };
+}

@@ -1,0 +1,3 @@
+/** From the most to the least severe. */
+export const severities = ['P0', 'P1', 'P2', 'P3'] as const;
+export type Severity = (typeof severities)[number];
