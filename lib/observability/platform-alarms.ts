@@ -4,6 +4,7 @@ import {
   ComparisonOperator,
   type IAlarmAction,
   type IMetric,
+  MathExpression,
   Metric,
   Stats,
   TreatMissingData,
@@ -26,8 +27,9 @@ interface PlatformAlarm {
   readonly meaning: string;
   readonly metric: IMetric;
   readonly threshold: number;
-  /** Minutes in a row. */
+  /** Minutes in a row, or of `of`. */
   readonly minutes: number;
+  readonly of?: number;
 }
 
 const minute = Duration.minutes(1);
@@ -41,14 +43,14 @@ export class PlatformAlarms extends Construct {
 
   constructor(scope: Construct, id: string, { prefix, realtime, link, told }: PlatformAlarmsProps) {
     super(scope, id);
-    this.all = platformAlarms(realtime).map(({ name, meaning, metric, threshold, minutes }) => {
+    this.all = platformAlarms(realtime).map(({ name, meaning, metric, threshold, minutes, of = minutes }) => {
       const alarm = new Alarm(this, name, {
         alarmName: `${platformPrefix}-${prefix}-${name}`,
         alarmDescription: `P2: ${meaning}. Recommended by AWS, not a row of the runbook. ${link}`,
         metric,
         threshold,
         comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
-        evaluationPeriods: minutes,
+        evaluationPeriods: of,
         datapointsToAlarm: minutes,
         treatMissingData: TreatMissingData.NOT_BREACHING,
       });
@@ -129,20 +131,27 @@ function platformAlarms({ gateway, serverApi, connections, messages, tables }: R
       threshold: Duration.days(10).toSeconds(),
       minutes: 1,
     })),
-    ...(['connections', 'subscriptions', 'messages', 'operations'] as const).flatMap(table => [
-      {
-        name: `${table}SystemErrors`,
-        meaning: `DynamoDB fails on the table ${table}`,
-        metric: new Metric({
-          ...sum,
-          namespace: 'AWS/DynamoDB',
-          metricName: 'SystemErrors',
-          dimensionsMap: { TableName: tables[table].tableName, Operation: busiest[table] },
-        }),
-        threshold: 0,
-        minutes: 3,
-      },
-    ]),
+    ...(['connections', 'subscriptions', 'messages', 'operations'] as const).map(table => ({
+      name: `${table}SystemErrors`,
+      meaning: `DynamoDB fails on the table ${table}`,
+      // "Configuring how CloudWatch alarms treat missing data": alarms on AWS/DynamoDB ignore it, and would never clear. What
+      // is put late is 0 at first, so the newest period must not decide.
+      metric: new MathExpression({
+        expression: 'FILL(errors, 0)',
+        usingMetrics: {
+          errors: new Metric({
+            ...sum,
+            namespace: 'AWS/DynamoDB',
+            metricName: 'SystemErrors',
+            dimensionsMap: { TableName: tables[table].tableName, Operation: busiest[table] },
+          }),
+        },
+        period: minute,
+      }),
+      threshold: 0,
+      minutes: 3,
+      of: 5,
+    })),
   ];
 }
 

@@ -20,7 +20,8 @@ const subject = ({ signal, dimension }: ThresholdCondition): string => `${signal
 
 /**
  * One alarm for each machine-checked criterion of `## Recovered when`: OK while the criterion is met. Missing data is not
- * recovered, whatever the signal's own alarms take it for.
+ * recovered, whatever the signal's own alarms take it for; only where AWS puts nothing because nothing happened is the gap
+ * filled with 0. A signal of liveness is in every table.
  */
 export class RecoveryAlarms extends Construct {
   readonly all: readonly Alarm[];

@@ -168,11 +168,11 @@ export class Alarms {
     const slot = floor(time, alarm.intervalMs);
     if (slot <= tracked.evaluatedAt) return;
     tracked.evaluatedAt = slot;
-    const { state, reason, reasonData } = alarm.evaluate(slot);
+    const { state, explain } = alarm.evaluate(slot);
     const { status } = tracked;
     // CloudWatch keeps the reason of the transition.
     if (state === undefined || state === status.state) return;
-    tracked.status = { ...status, state, reason, reasonData, updatedAt: time, transitionedAt: time };
+    tracked.status = { ...status, state, ...explain(), updatedAt: time, transitionedAt: time };
   }
 
   #evaluateComposite(alarm: CompositeAlarm, tracked: Tracked, time: number): void {

@@ -13,6 +13,11 @@ import { readStatistic, type Statistic } from './statistic.ts';
 export interface Finding {
   /** Undefined where the state stays as it is. */
   readonly state: AlarmState | undefined;
+  /** Why; worded only when asked for, since most evaluations change nothing. */
+  explain(): Explanation;
+}
+
+export interface Explanation {
   readonly reason: string;
   /** Details of the reason, for JSON. */
   readonly reasonData: Readonly<Record<string, unknown>>;
@@ -156,7 +161,7 @@ export function readMetricAlarm(resource: Resource, properties: AlarmProperties,
       const compared = look(time);
       const points = compared.map(({ breaching }) => breaching);
       const state = hasTooFewSamples(time) ? undefined : evaluate(points, criteria);
-      return { state, ...explain(state, compared, criteria, properties, periodSeconds, queries, time) };
+      return { state, explain: () => explain(state, compared, criteria, properties, periodSeconds, queries, time) };
     },
   };
 }
@@ -289,7 +294,7 @@ function explain(
   periodSeconds: number,
   queries: readonly MetricDataQuery[],
   time: number,
-): Pick<Finding, 'reason' | 'reasonData'> {
+): Explanation {
   const recent = compared.filter(({ breaching }) => breaching !== undefined).slice(-criteria.evaluationPeriods);
   const { Threshold, Unit } = properties;
   const reasonData = {

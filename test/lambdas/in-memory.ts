@@ -114,6 +114,8 @@ export class InMemoryService {
   onClose: (connectionId: string) => void = () => {};
   /** Called before an entry is appended: throws where the store refuses it. */
   onAppend: (entry: LogEntry) => void = () => {};
+  /** Called with an entry that was not there. */
+  onAppended: (entry: LogEntry) => void = () => {};
   /** Messages of a page of the log. */
   logPage = logPageMessages;
   /** Whether an entry's time to live is over: it is not replayed, and may still be there. */
@@ -239,9 +241,11 @@ export class InMemoryService {
       },
       append: async entry => {
         await step('log.append');
+        // What is not valid is refused whatever is there.
+        this.onAppend(entry);
         const entries = this.messagesOf(entry.channel);
         if (entries.some(({ cursor }) => cursor === entry.cursor)) return;
-        this.onAppend(entry);
+        this.onAppended(entry);
         const all = [...entries, structuredClone(entry)].sort((a, b) => (a.cursor < b.cursor ? -1 : 1));
         this.messages.set(entry.channel, all);
       },
