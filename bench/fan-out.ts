@@ -1,15 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { z } from 'zod';
-import { createIssuer } from '../local/tokens/issuer.ts';
-import { readIssuerClaims } from '../local/tokens/server.ts';
 import { Crowd } from './crowd.ts';
+import { cpuSeconds } from './machine.ts';
+import { startService } from './service.ts';
 
 /**
  * How long a message takes from its publication to each of many subscribers of one channel, in the local environment, and
@@ -25,41 +20,6 @@ const options = new Command('npm run bench:fan-out --')
   .option('--saturate', 'double the rate until deliveries fall behind')
   .parse()
   .opts<{ service: string; clients: number; messages: number; rate: number; saturate?: true }>();
-
-const root = join(import.meta.dirname, '..');
-const endpointsSchema = z.object({ websocketUrl: z.string(), pid: z.number() });
-
-/** CPU seconds that a process has used, from Linux's proc file system ("proc_pid_stat(5)": fields 14 and 15, in ticks of 10 ms). */
-async function cpuSeconds(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-async function start(stateDirectory: string): Promise<{ child: ChildProcess; websocketUrl: string; pid: number }> {
-  const args = [
-    'local/main.ts',
-    '--service',
-    options.service,
-    '--port',
-    '0',
-    '--http-port',
-    '0',
-    '--state-dir',
-    stateDirectory,
-  ];
-  const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
-  let printed = '';
-  await new Promise<void>((resolve, reject) => {
-    child.stdout.on('data', (chunk: Buffer) => {
-      printed += chunk;
-      if (printed.includes('Ctrl-C')) resolve();
-    });
-    child.once('exit', () => reject(new Error(printed)));
-  });
-  const endpoints = endpointsSchema.parse(JSON.parse(await readFile(join(stateDirectory, 'endpoints.json'), 'utf8')));
-  return { child, ...endpoints };
-}
 
 const percentile = (sorted: Float64Array, share: number): string =>
   `${(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN).toFixed(0)} ms`;
@@ -96,13 +56,8 @@ async function measure(crowd: Crowd, { rate, messages }: Run, pid: number) {
   };
 }
 
-const stateDirectory = await mkdtemp(join(tmpdir(), 'steadysocket-bench-'));
-const { child, websocketUrl, pid } = await start(stateDirectory);
+const { websocketUrl, pid, token, stop } = await startService(options.service);
 try {
-  const issuer = await createIssuer(stateDirectory);
-  const claims = await readIssuerClaims(stateDirectory);
-  const token = (user: string) =>
-    issuer.sign({ ...claims, user, channels: { read: ['*'], write: ['*'] }, expires: '2h' });
   const began = performance.now();
   const crowd = await Crowd.connect({ url: websocketUrl, clients: options.clients, token });
   console.log(
@@ -123,7 +78,5 @@ try {
   }
   await crowd.close();
 } finally {
-  child.kill('SIGINT');
-  if (child.exitCode === null) await once(child, 'exit');
-  await rm(stateDirectory, { recursive: true, force: true });
+  await stop();
 }

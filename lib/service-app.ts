@@ -4,6 +4,7 @@ import type { Environment } from './config/environment.ts';
 import { loadEnvironment } from './config/load.ts';
 import { ObservabilityStack } from './observability/observability-stack.ts';
 import { RealtimeStack } from './realtime/realtime-stack.ts';
+import { RemediationStack } from './remediation/remediation-stack.ts';
 import { described } from './runbook/problem.ts';
 import { listServices, loadRunbook } from './runbook/reader.ts';
 
@@ -51,7 +52,8 @@ export async function serviceApp(app: App, selection: Selection): Promise<void> 
   const { account, region } = environment;
   const props = { runbook, environment, env: { region, ...(account !== undefined && { account }) } };
   const realtime = new RealtimeStack(app, `${service}-${env}-Realtime`, props);
-  new ObservabilityStack(app, `${service}-${env}-Observability`, { ...props, realtime });
+  const observability = new ObservabilityStack(app, `${service}-${env}-Observability`, { ...props, realtime });
+  new RemediationStack(app, `${service}-${env}-Remediation`, { ...props, realtime, observability });
   Tags.of(app).add('service', service);
   Tags.of(app).add('environment', env);
 }

@@ -27,7 +27,7 @@ import { createAuthorization } from './iam/policies.ts';
 import { identities as kmsIdentities, readKeys } from './kms/keys.ts';
 import { identities as eventSourceIdentities, startEventSourceMappings } from './lambda/event-source-mapping.ts';
 import { identities as lambdaIdentities } from './lambda/identities.ts';
-import { startLambda } from './lambda/lambda.ts';
+import { type Lambda, startLambda } from './lambda/lambda.ts';
 import { createLambdaService } from './lambda/service.ts';
 import { createMonitoringClock } from './monitoring-clock.ts';
 import { identities as schedulerIdentities, startScheduler } from './scheduler/scheduler.ts';
@@ -93,6 +93,8 @@ export interface LocalEnvironment {
   readonly faults: Faults;
   /** Metrics and alarms. */
   readonly cloudwatch: CloudWatch;
+  /** For tests and drills, which play a release. */
+  readonly functions: Pick<Lambda, 'deployed'>;
   /**
    * Ends it: clients are closed and their `$disconnect` delivered, functions under way finish, queues and tables stay as
    * they are.
@@ -277,7 +279,7 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
       pid: process.pid,
     };
     await writeFile(endpointsFile, `${JSON.stringify(endpoints, null, 2)}\n`);
-    return { endpoints, developer: credentials.developer, faults, cloudwatch, close };
+    return { endpoints, developer: credentials.developer, faults, cloudwatch, functions: lambda, close };
   } catch (error) {
     await close().catch((failure: Error) => log('error', 'local', failure.message));
     throw error;

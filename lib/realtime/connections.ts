@@ -129,11 +129,11 @@ export class Connections extends Construct {
     publications.allowCount(handler);
     gateway.allowConnections(handler, 'POST', 'GET', 'DELETE');
     // The schedule invokes asynchronously, so the function has retries of its own.
-    handler.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.minutes(1) });
+    handler.live.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.minutes(1) });
     new Schedule(this, 'CensusSchedule', {
       schedule: ScheduleExpression.rate(Duration.minutes(1)),
       // The next one comes in a minute: a late one is worth nothing.
-      target: new LambdaInvoke(handler, { retryAttempts: 0, maxEventAge: Duration.minutes(1) }),
+      target: new LambdaInvoke(handler.live, { retryAttempts: 0, maxEventAge: Duration.minutes(1) }),
       description: `${service} ${environmentName}: census`,
     });
     return handler;

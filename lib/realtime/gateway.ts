@@ -2,7 +2,6 @@ import { Stack } from 'aws-cdk-lib';
 import { WebSocketApi, type WebSocketRouteOptions, WebSocketStage } from 'aws-cdk-lib/aws-apigatewayv2';
 import { WebSocketLambdaAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import { WebSocketLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
-import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 import type { Handler } from './handler.ts';
 
@@ -18,10 +17,10 @@ export interface GatewayProps {
 }
 
 export interface GatewayFunctions {
-  readonly authorizer: IFunction;
-  readonly connect: IFunction;
-  readonly disconnect: IFunction;
-  readonly message: IFunction;
+  readonly authorizer: Handler;
+  readonly connect: Handler;
+  readonly disconnect: Handler;
+  readonly message: Handler;
 }
 
 /** The WebSocket API and its stage. The functions are given later, since they need to know the stage's URL. */
@@ -51,13 +50,13 @@ export class Gateway extends Construct {
 
   /** Routes the API's events. One function takes all messages and answers on the same connection (route response). */
   route({ authorizer, connect, disconnect, message }: GatewayFunctions): void {
-    const options = (name: string, handler: IFunction): WebSocketRouteOptions => ({
-      integration: new WebSocketLambdaIntegration(name, handler),
+    const options = (name: string, { live }: Handler): WebSocketRouteOptions => ({
+      integration: new WebSocketLambdaIntegration(name, live),
     });
     this.api.addRoute('$connect', {
       ...options('Connect', connect),
       // No identity source: browsers can set no header, and API Gateway would refuse them before the authorizer is asked.
-      authorizer: new WebSocketLambdaAuthorizer('Authorizer', authorizer, { identitySource: [] }),
+      authorizer: new WebSocketLambdaAuthorizer('Authorizer', authorizer.live, { identitySource: [] }),
     });
     this.api.addRoute('$disconnect', options('Disconnect', disconnect));
     this.api.addRoute('$default', { ...options('Message', message), returnResponse: true });

@@ -1,10 +1,21 @@
-import type { Duration } from 'aws-cdk-lib';
+import { type Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { Effect, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Architecture, Function as LambdaFunction, LoggingFormat, Runtime } from 'aws-cdk-lib/aws-lambda';
+import {
+  Alias,
+  Architecture,
+  type IFunction,
+  type IVersion,
+  Function as LambdaFunction,
+  LoggingFormat,
+  Runtime,
+} from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { bundledCode } from './bundle.ts';
 import type { ServiceContext } from './service-context.ts';
+
+/** The name of every function's alias. */
+export const liveAlias = 'live';
 
 export interface HandlerProps<Variables> {
   /** Folder under `lambdas/` whose `index.ts` exports `handler`. */
@@ -21,6 +32,9 @@ export interface HandlerProps<Variables> {
 export class Handler<
   Variables extends Readonly<Record<string, string>> = Readonly<Record<string, string>>,
 > extends LambdaFunction {
+  /** What everything invokes: a release moves it to a version, and a rollback back to the one before. */
+  readonly live: IFunction;
+
   constructor(
     scope: Construct,
     id: string,
@@ -60,7 +74,13 @@ export class Handler<
         ENVIRONMENT: environmentName,
         NODE_OPTIONS: '--enable-source-maps',
       },
+      // A version that the next deployment deletes cannot be gone back to.
+      currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN },
     });
+    this.live = new Alias(this, 'Live', {
+      aliasName: liveAlias,
+      version: this.currentVersion as IVersion,
+    }) as IFunction;
   }
 
   /** Allows `actions` (with their service's prefix) on just these ARNs. */

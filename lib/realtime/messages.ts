@@ -111,7 +111,7 @@ export class Messages extends Construct {
       { source: shardTasks, maxConcurrency: rates.shardConcurrency },
     ];
     for (const { source, maxConcurrency } of sources)
-      handler.addEventSource(
+      handler.live.addEventSource(
         new SqsEventSource(source, { batchSize: 10, maxConcurrency, reportBatchItemFailures: true }),
       );
     return handler;

@@ -54,10 +54,10 @@ export class Probe extends Construct {
     });
     identity.allowRead(this.handler);
     // The next one comes in a minute: a late one is worth nothing, and neither is a second try.
-    this.handler.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.minutes(1) });
+    this.handler.live.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.minutes(1) });
     new Schedule(this, 'Schedule', {
       schedule: ScheduleExpression.rate(Duration.minutes(1)),
-      target: new LambdaInvoke(this.handler, { retryAttempts: 0, maxEventAge: Duration.minutes(1) }),
+      target: new LambdaInvoke(this.handler.live, { retryAttempts: 0, maxEventAge: Duration.minutes(1) }),
       description: `${context.service} ${context.environmentName}: probe`,
     });
   }

@@ -5,6 +5,7 @@ import type { Environment } from '../config/environment.ts';
 import type { Runbook } from '../runbook/runbook.ts';
 import { Connections } from './connections.ts';
 import { Gateway } from './gateway.ts';
+import type { Handler } from './handler.ts';
 import { Messages } from './messages.ts';
 import { Probe, ProbeIdentity } from './probe.ts';
 import { ServerApi } from './server-api.ts';
@@ -24,6 +25,9 @@ export class RealtimeStack extends Stack {
   readonly connections: Connections;
   readonly messages: Messages;
   readonly probe: Probe;
+  readonly probeIdentity: ProbeIdentity;
+  /** Whose tokens clients bring. */
+  readonly tokens: Environment['tokens'];
   readonly serverApi: ServerApi;
 
   constructor(scope: Construct, id: string, { runbook, environment, ...props }: RealtimeStackProps) {
@@ -34,6 +38,7 @@ export class RealtimeStack extends Stack {
       settings: effectiveSettings(runbook, environment),
       removalPolicy: environment.removalPolicy === 'retain' ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     };
+    this.tokens = environment.tokens;
     const { context } = this;
 
     this.tables = new Tables(this, 'Tables', { removalPolicy: context.removalPolicy });
@@ -45,7 +50,8 @@ export class RealtimeStack extends Stack {
     const { gateway, tables } = this;
     this.messages = new Messages(this, 'Messages', { context, gateway, tables });
     const { publications } = this.messages;
-    const probeIdentity = new ProbeIdentity(this, 'ProbeIdentity', context);
+    this.probeIdentity = new ProbeIdentity(this, 'ProbeIdentity', context);
+    const { probeIdentity } = this;
     this.connections = new Connections(this, 'Connections', {
       context,
       environment,
@@ -68,5 +74,13 @@ export class RealtimeStack extends Stack {
     new CfnOutput(this, 'TokenIssuer', { value: environment.tokens.issuer });
     new CfnOutput(this, 'TokenAudience', { value: environment.tokens.audience });
     new CfnOutput(this, 'JwksUrl', { value: environment.tokens.jwksUrl });
+  }
+
+  /** Every function; a release is a version of each that it changed. */
+  get functions(): readonly Handler[] {
+    const { authorizer, connect, disconnect, census, sweep } = this.connections;
+    const { message, fanOut } = this.messages;
+    const { publish, health } = this.serverApi;
+    return [authorizer, connect, disconnect, census, sweep, message, fanOut, publish, health, this.probe.handler];
   }
 }

@@ -21,6 +21,8 @@ export interface ServerApiProps {
 export class ServerApi extends Construct {
   readonly api: HttpApi;
   readonly stage: HttpStage;
+  readonly publish: Handler;
+  readonly health: Handler;
 
   constructor(scope: Construct, id: string, props: ServerApiProps) {
     super(scope, id);
@@ -36,11 +38,11 @@ export class ServerApi extends Construct {
       detailedMetricsEnabled: true,
       throttle: { rateLimit: 1_000, burstLimit: 500 },
     });
-    this.publish(props);
-    this.health(props);
+    this.publish = this.createPublish(props);
+    this.health = this.createHealth(props);
   }
 
-  private publish({ context, publications, tables }: ServerApiProps): void {
+  private createPublish({ context, publications, tables }: ServerApiProps): Handler {
     const handler = new Handler<VariablesOf<typeof publishVariables>>(this, 'PublishFunction', {
       context,
       folder: 'publish',
@@ -57,12 +59,13 @@ export class ServerApi extends Construct {
     this.api.addRoutes({
       path: '/channels/{channel}/messages',
       methods: [HttpMethod.POST],
-      integration: new HttpLambdaIntegration('Publish', handler),
+      integration: new HttpLambdaIntegration('Publish', handler.live),
       authorizer: new HttpIamAuthorizer(),
     });
+    return handler;
   }
 
-  private health({ context, tables }: ServerApiProps): void {
+  private createHealth({ context, tables }: ServerApiProps): Handler {
     const handler = new Handler<VariablesOf<typeof healthVariables>>(this, 'HealthFunction', {
       context,
       folder: 'health',
@@ -74,7 +77,8 @@ export class ServerApi extends Construct {
     this.api.addRoutes({
       path: '/health',
       methods: [HttpMethod.GET],
-      integration: new HttpLambdaIntegration('Health', handler),
+      integration: new HttpLambdaIntegration('Health', handler.live),
     });
+    return handler;
   }
 }

@@ -60,6 +60,10 @@ export class Tables extends Construct {
     });
   }
 
+  get all(): readonly Table[] {
+    return [this.connections, this.subscriptions, this.messages, this.operations];
+  }
+
   get presenceVariables(): VariablesOf<typeof presenceVariables> {
     return {
       CONNECTIONS_TABLE: this.connections.tableName,

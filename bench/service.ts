@@ -1,0 +1,101 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { loadRunbook } from '../lib/runbook/reader.ts';
+import { connectToFaults, type RemoteFaults } from '../local/faults/control-client.ts';
+import { createIssuer } from '../local/tokens/issuer.ts';
+import { readIssuerClaims } from '../local/tokens/server.ts';
+
+const root = join(import.meta.dirname, '..');
+const endpointsSchema = z.object({
+  websocketUrl: z.string(),
+  httpUrl: z.string(),
+  awsUrl: z.string(),
+  region: z.string(),
+  pid: z.number(),
+});
+
+/** A service that runs on this machine, in a process of its own. */
+export interface RunningService extends z.infer<typeof endpointsSchema> {
+  readonly faults: RemoteFaults;
+  /** By the service's runbook, milliseconds. */
+  readonly heartbeatIntervalMs: number;
+  readonly stateDirectory: string;
+  /** Keys of a user who may do everything, as the service shows them. */
+  readonly developer: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  /** For 2 h, for all channels; the same one each time a user asks. */
+  token(user: string): Promise<string>;
+  /** Ends it and removes its state. Its log stays. */
+  stop(): Promise<void>;
+}
+
+/** @returns what it printed */
+async function started(child: ChildProcess, log: string): Promise<string> {
+  let printed = '';
+  await new Promise<void>((resolve, reject) => {
+    child.stdout?.on('data', (chunk: Buffer) => {
+      printed += chunk;
+      if (printed.includes('Ctrl-C')) resolve();
+    });
+    child.once('exit', () => reject(new Error(`the service did not start: ${printed}see ${log}`)));
+  });
+  return printed;
+}
+
+function developerIn(printed: string): RunningService['developer'] {
+  const [, accessKeyId, secretAccessKey] =
+    /AWS_ACCESS_KEY_ID=(\S+), AWS_SECRET_ACCESS_KEY=([^\s;]+)/.exec(printed) ?? [];
+  if (accessKeyId === undefined || secretAccessKey === undefined)
+    throw new Error(`no keys in what was printed: ${printed}`);
+  return { accessKeyId, secretAccessKey };
+}
+
+/**
+ * Synthesizes a service in dev and runs it as `npm start` does, with a state directory of its own. Its log goes to
+ * `.local/bench-<service>.log`.
+ */
+export async function startService(service: string): Promise<RunningService> {
+  const stateDirectory = await mkdtemp(join(tmpdir(), 'steadysocket-bench-'));
+  await mkdir(join(root, '.local'), { recursive: true });
+  const logFile = join('.local', `bench-${service}.log`);
+  const log = await open(join(root, logFile), 'w');
+  const args = ['--service', service, '--port', '0', '--http-port', '0', '--state-dir', stateDirectory];
+  const child = spawn(process.execPath, ['local/main.ts', ...args], { cwd: root, stdio: ['ignore', 'pipe', log.fd] });
+  await log.close();
+  // A benchmark that is interrupted leaves nothing behind; on Ctrl-C the terminal tells the service too.
+  process.once('SIGTERM', () => {
+    child.kill('SIGINT');
+    process.exit(143);
+  });
+  const stop = async () => {
+    child.kill('SIGINT');
+    if (child.exitCode === null) await once(child, 'exit');
+    await rm(stateDirectory, { recursive: true, force: true });
+  };
+  try {
+    const developer = developerIn(await started(child, logFile));
+    const stored = await readFile(join(stateDirectory, 'endpoints.json'), 'utf8');
+    const [issuer, claims] = await Promise.all([createIssuer(stateDirectory), readIssuerClaims(stateDirectory)]);
+    const tokens = new Map<string, Promise<string>>();
+    const channels = { read: ['*'], write: ['*'] };
+    return {
+      ...endpointsSchema.parse(JSON.parse(stored)),
+      faults: await connectToFaults(stateDirectory),
+      heartbeatIntervalMs: loadRunbook(service, join(root, 'runbooks')).settings.heartbeatIntervalSeconds * 1000,
+      stateDirectory,
+      developer,
+      token(user) {
+        const token = tokens.get(user) ?? issuer.sign({ ...claims, user, channels, expires: '2h', algorithm: 'ES256' });
+        tokens.set(user, token);
+        return token;
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

@@ -1,0 +1,75 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DynamoDBClient, paginateListTables } from '@aws-sdk/client-dynamodb';
+import { paginateListStateMachines, SFNClient } from '@aws-sdk/client-sfn';
+import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { z } from 'zod';
+import { createCredentials } from '../../local/iam/credentials.ts';
+
+/** Where a service's incidents are. */
+export interface Target {
+  readonly service: string;
+  readonly env: string;
+  readonly store: DynamoDBDocumentClient;
+  readonly states: SFNClient;
+  /** Name of the Operations table. */
+  readonly table: string;
+}
+
+export interface TargetOptions {
+  readonly service?: string;
+  readonly env?: string;
+  /** State directory of the environment on this machine, for who names neither. */
+  readonly stateDir: string;
+}
+
+const endpoints = z.object({ awsUrl: z.url(), region: z.string() });
+/** As CloudFormation names it: stack, logical id, and something of its own. */
+const operationsTable = /^(.+)-([a-z][a-z0-9-]*)-Realtime-TablesOperations/;
+
+/**
+ * A service on AWS, with the credentials that the AWS SDK finds (`AWS_PROFILE`, `AWS_ENDPOINT_URL` and the like); or, without
+ * `service` and `env`, the one that runs on this machine.
+ * @throws Error that says what is missing
+ */
+export async function findTarget({ service, env, stateDir }: TargetOptions): Promise<Target> {
+  if ((service === undefined) !== (env === undefined)) throw new Error('give --service and --env, or neither');
+  const configuration = service === undefined ? await onThisMachine(stateDir) : {};
+  const client = new DynamoDBClient(configuration);
+  const prefix = service === undefined ? undefined : `${service}-${env}-Realtime-TablesOperations`;
+  for await (const { TableNames = [] } of paginateListTables({ client }, {})) {
+    const table = TableNames.find(name =>
+      prefix === undefined ? operationsTable.test(name) : name.startsWith(prefix),
+    );
+    if (table === undefined) continue;
+    const [, namedService = '', namedEnv = ''] = operationsTable.exec(table) ?? [];
+    return {
+      service: service ?? namedService,
+      env: env ?? namedEnv,
+      store: DynamoDBDocumentClient.from(client),
+      states: new SFNClient(configuration),
+      table,
+    };
+  }
+  throw new Error(`there is no table ${prefix ?? 'of a service'}; expected the stacks of a deployed service`);
+}
+
+async function onThisMachine(stateDirectory: string) {
+  const text = await readFile(join(stateDirectory, 'endpoints.json'), 'utf8').catch(() => {
+    throw new Error(
+      `no environment runs with the state directory ${stateDirectory}; npm start, or give --service and --env`,
+    );
+  });
+  const { awsUrl, region } = endpoints.parse(JSON.parse(text));
+  const { developer } = createCredentials({ place: { partition: 'aws', account: '', region } });
+  return { endpoint: awsUrl, region, credentials: developer };
+}
+
+/** ARN of a playbook's state machine. @throws Error where there is none */
+export async function playbookArn({ states, service, env }: Target, playbook: string): Promise<string> {
+  for await (const { stateMachines = [] } of paginateListStateMachines({ client: states }, {})) {
+    const found = stateMachines.find(({ name }) => name === `${service}-${env}-${playbook}`);
+    if (found?.stateMachineArn) return found.stateMachineArn;
+  }
+  throw new Error(`there is no playbook ${playbook} of ${service} in ${env}`);
+}

@@ -1,0 +1,91 @@
+import type { Finding } from './checks.ts';
+import type { Clients } from './clients.ts';
+import type { Course } from './course.ts';
+import { countedMinutes, type Figures } from './figures.ts';
+
+/** What a diagnosis found, as data. */
+export interface Diagnosis {
+  readonly figures: Finding<Figures>;
+  readonly clients: Finding<Clients>;
+  readonly release: Finding<{ readonly ageMinutes: number; readonly functions: readonly string[] }>;
+  readonly keys: Finding<number>;
+  readonly token: Finding<string>;
+  readonly store: Readonly<Record<string, Finding<void>>>;
+  readonly queues: Readonly<Record<string, Finding<{ readonly waiting: number }>>>;
+}
+
+/** A deployment of less long ago may be the cause. */
+const recentMinutes = 120;
+
+/** The diagnosis as a person would say it, what is wrong first. */
+export function sentences(diagnosis: Diagnosis): readonly string[] {
+  const { figures, clients, release, keys, token, store, queues } = diagnosis;
+  const said: [isBad: boolean, sentence: string][] = [
+    tell(figures, 'CloudWatch', ({ connections }) => courseInWords(connections)),
+    tell(clients, 'The table of connections', clientsInWords),
+    tell(release, 'Lambda', ({ ageMinutes, functions }) =>
+      ageMinutes <= recentMinutes
+        ? [true, `The last deployment was ${ageMinutes} min ago and changed ${functions.length} functions.`]
+        : [false, `The last deployment was ${inHours(ageMinutes)} ago.`],
+    ),
+    tell(keys, 'The issuer’s key set', count => [
+      false,
+      `The issuer’s key set is reachable and holds ${count} usable ${count === 1 ? 'key' : 'keys'}.`,
+    ]),
+    tell(token, 'A token of the probe', verdict => [false, verdict]),
+    ...Object.entries(store).map(([name, finding]) =>
+      tell(finding, `The table ${name}`, () => [false, `The table ${name} answers within ${finding.tookMs} ms.`]),
+    ),
+    ...Object.entries(queues).map(([name, finding]) =>
+      tell(finding, `The queue ${name}`, ({ waiting }) => [false, `The queue ${name} answers; ${waiting} wait in it.`]),
+    ),
+  ];
+  if (figures.ok) said.push(...figuresInWords(figures.found));
+  return [...said.filter(([bad]) => bad), ...said.filter(([bad]) => !bad)].map(([, sentence]) => sentence);
+}
+
+function tell<T>(
+  finding: Finding<T>,
+  who: string,
+  words: (found: T) => [boolean, string],
+): [isBad: boolean, sentence: string] {
+  return finding.ok ? words(finding.found) : [true, `${who} did not answer as it should: ${finding.problem}.`];
+}
+
+const inHours = (minutes: number): string =>
+  minutes < 2_880 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / 1_440)} d`;
+
+function courseInWords(course: Course | undefined): [boolean, string] {
+  if (!course) return [true, 'No census of the last half hour has counted the connections.'];
+  const { kind, scope, most, last } = course;
+  if (kind === 'steady') return [false, `No loss of connections: ${last}, at most ${most} in the last half hour.`];
+  const who = scope === 'all' ? 'All clients' : 'Some clients';
+  return [
+    true,
+    `${who} are affected: ${most} connections fell to ${last}, ${kind === 'sudden' ? 'suddenly' : 'gradually'}.`,
+  ];
+}
+
+function clientsInWords({ connections, silent, versions }: Clients): [boolean, string] {
+  const each = versions.map(
+    version => `${version.version} ${version.connections}${version.silent > 0 ? ` (${version.silent} silent)` : ''}`,
+  );
+  const list = each.length === 0 ? '' : ` By client version: ${each.join(', ')}.`;
+  return [silent > 0, `${connections} connections are registered, ${silent} of them silent.${list}`];
+}
+
+function figuresInWords({ probeSuccess, counts, throttled }: Figures): [boolean, string][] {
+  const list = (figures: Readonly<Record<string, number>>) =>
+    Object.entries(figures)
+      .map(([name, count]) => `${count} ${name}`)
+      .join(', ');
+  const said: [boolean, string][] = [];
+  if (probeSuccess === undefined) said.push([true, 'The probe has not run in the last half hour.']);
+  else said.push([probeSuccess < 100, `${Math.round(probeSuccess)} % of the probe’s runs succeeded.`]);
+  const happened = list(counts);
+  if (happened !== '') said.push([false, `In the last ${countedMinutes} min: ${happened}.`]);
+  const refused = list(throttled);
+  if (refused === '') said.push([false, `Nothing was throttled in the last ${countedMinutes} min.`]);
+  else said.push([true, `Throttled in the last ${countedMinutes} min: ${refused}.`]);
+  return said;
+}

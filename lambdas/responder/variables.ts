@@ -1,0 +1,3 @@
+import { z } from 'zod';
+
+export const responderVariables = z.object({ OPERATIONS_TABLE: z.string().min(1) });

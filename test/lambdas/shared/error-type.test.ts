@@ -1,0 +1,13 @@
+import { errorTypeOf } from '../../../lambdas/shared/error-type.ts';
+
+test.each([
+  ['bad_frame', 'client'],
+  ['forbidden_channel', 'client'],
+  ['message_too_large', 'client'],
+  ['rate_limited', 'throttled'],
+  ['throttled', 'throttled'],
+  ['unavailable', 'unavailable'],
+  ['internal', 'internal'],
+] as const)('%s counts as %s', (code, type) => {
+  expect(errorTypeOf(code)).toBe(type);
+});

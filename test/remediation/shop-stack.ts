@@ -1,0 +1,253 @@
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Alarm, ComparisonOperator, Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { AttributeType, BillingMode, Table } from 'aws-cdk-lib/aws-dynamodb';
+import { SqsSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
+import { Queue } from 'aws-cdk-lib/aws-sqs';
+import {
+  Choice,
+  Condition,
+  DefinitionBody,
+  Fail,
+  Pass,
+  type State,
+  StateMachine,
+  Wait,
+  WaitTime,
+} from 'aws-cdk-lib/aws-stepfunctions';
+import type { Construct } from 'constructs';
+import { Topics } from '../../lib/observability/topics.ts';
+import { MachinePermissions } from '../../lib/remediation/permissions.ts';
+import { Remediation } from '../../lib/remediation/remediation.ts';
+import { task } from '../../lib/remediation/states.ts';
+import { type PlaybookName, playbookNames } from '../../lib/runbook/playbooks.ts';
+import type {
+  AlarmRow,
+  PlaybookCall,
+  Remediation as RemediationRow,
+  Runbook,
+  Severity,
+} from '../../lib/runbook/runbook.ts';
+import type { SignalName } from '../../lib/runbook/signals.ts';
+
+export const prefix = 'shop-dev';
+
+const call = (playbook: PlaybookName, parameters: PlaybookCall['parameters'] = {}): PlaybookCall => ({
+  playbook,
+  parameters,
+});
+
+const by = (
+  playbooks: readonly PlaybookCall[],
+  more: Partial<Extract<RemediationRow, { kind: 'playbooks' }>> = {},
+) => ({
+  kind: 'playbooks' as const,
+  playbooks,
+  tries: 1,
+  cooldownSeconds: 0,
+  mode: 'automatic' as const,
+  ...more,
+});
+
+const row = (name: string, signal: SignalName, severity: Severity, remediation: RemediationRow): AlarmRow => ({
+  name,
+  severity,
+  remediation,
+  condition: {
+    kind: 'threshold',
+    signal,
+    statistic: 'Maximum',
+    periodSeconds: 60,
+    periods: 1,
+    datapoints: 1,
+    comparison: '>',
+    threshold: 10,
+  },
+  procedure: { heading: name, anchor: name.toLowerCase() },
+  quiet: [],
+  text: `${signal} > 10`,
+});
+
+/** A runbook with an alarm for each way in which a remediation can go. */
+export const shop: Runbook = {
+  service: 'shop',
+  title: 'Shop',
+  owner: 'team',
+  updated: '2026-11-22',
+  review: '2027-02-22',
+  settings: {} as Runbook['settings'],
+  alarms: [
+    row('Slow', 'Backlog', 'P2', by([call('diagnose'), call('scale-delivery', { shards: 5 })])),
+    row('Slowest', 'Backlog', 'P1', by([call('restart-functions')])),
+    row(
+      'Broken',
+      'Errors',
+      'P2',
+      by([call('throttle-publishers', { intervalMs: 100 }), call('scale-delivery', { shards: 5 })]),
+    ),
+    row('Denied', 'Errors', 'P1', by([call('evict-stale-connections')])),
+    row('Hanging', 'PostFailures', 'P2', by([call('flush-backlog'), call('notify-clients')])),
+    row('Asked', 'DeliveryLatency', 'P2', by([call('scale-delivery', { shards: 5 })], { mode: 'approval' })),
+    row(
+      'Useless',
+      'MessagesAccepted',
+      'P2',
+      by([call('scale-delivery', { shards: 7 }), call('notify-clients')], { tries: 2 }),
+    ),
+    row('Twin', 'ProbeLatency', 'P2', by([call('scale-delivery', { shards: 5 })])),
+    row('Rested', 'ReplyLatency', 'P2', by([call('scale-delivery', { shards: 5 })], { cooldownSeconds: 86_400 })),
+    row('People', 'DeadLetters', 'P3', { kind: 'none', reason: 'a person decides' }),
+  ],
+  recovery: [
+    {
+      kind: 'signal',
+      condition: {
+        kind: 'threshold',
+        signal: 'CensusRuns',
+        statistic: 'Maximum',
+        periodSeconds: 60,
+        periods: 1,
+        datapoints: 1,
+        comparison: '<',
+        threshold: 10,
+      },
+      text: 'CensusRuns >= 1',
+    },
+    { kind: 'person', text: 'Nobody complains' },
+  ],
+  escalation: [
+    { afterSeconds: 0, contact: 'oncall', channels: ['email'] },
+    { afterSeconds: 0, contact: 'channel', channels: ['Slack'], everySeconds: 300 },
+    { afterSeconds: 300, contact: 'lead', channels: ['email', 'SMS'], severities: ['P0', 'P1', 'P2'] },
+    { afterSeconds: 600, contact: 'chief', channels: ['phone'], severities: ['P1'] },
+  ],
+};
+
+export const metricNamespace = 'Test';
+
+/** A table, topics, alarms and stand-ins for the playbooks, which really change the control record, and the remediation of them. */
+export class ShopStack extends Stack {
+  readonly remediation: Remediation;
+
+  constructor(scope: Construct, id: string) {
+    super(scope, id, { env: { region: 'eu-central-1' } });
+    const operations = new Table(this, 'Operations', {
+      tableName: 'operations',
+      billingMode: BillingMode.PAY_PER_REQUEST,
+      partitionKey: { name: 'record', type: AttributeType.STRING },
+      timeToLiveAttribute: 'expiresAt',
+    });
+    const address = {
+      email: 'a@example.com',
+      slack: 'https://slack.example.com/x',
+      sms: '+12025550100',
+      phone: '+12025550100',
+    };
+    const topics = new Topics(this, 'Topics', {
+      prefix,
+      title: shop.title,
+      contacts: Object.fromEntries(shop.escalation.map(({ contact }) => [contact, address])),
+      escalation: shop.escalation,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    const pages = new Queue(this, 'Pages', { queueName: 'pages' });
+    for (const topic of [...topics.byContact.values(), ...topics.bySeverity.values()])
+      topic.addSubscription(new SqsSubscription(pages));
+    const alarm = (alarmName: string, metricName: string, missing: TreatMissingData) =>
+      new Alarm(this, alarmName, {
+        alarmName,
+        metric: new Metric({
+          namespace: metricNamespace,
+          metricName,
+          statistic: 'Maximum',
+          period: Duration.minutes(1),
+        }),
+        threshold: 10,
+        evaluationPeriods: 1,
+        comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+        treatMissingData: missing,
+      });
+    for (const { name } of shop.alarms) alarm(`${prefix}-${name}`, name, TreatMissingData.NOT_BREACHING);
+    alarm(`recovery-${prefix}-CensusRuns`, 'Recovery', TreatMissingData.BREACHING);
+    const playbooks = Object.fromEntries(playbookNames.map(name => [name, this.standIn(name, operations)])) as Record<
+      PlaybookName,
+      StateMachine
+    >;
+    this.remediation = new Remediation(this, 'Remediation', {
+      prefix,
+      runbook: shop,
+      environment: { name: 'dev', runbookBaseUrl: 'https://runbooks.example.com' },
+      context: {
+        service: 'shop',
+        environmentName: 'dev',
+        settings: { functionMemoryMegabytes: 256 } as never,
+        removalPolicy: RemovalPolicy.DESTROY,
+      },
+      operations,
+      recoveryAlarms: [`recovery-${prefix}-CensusRuns`],
+      conditions: new Map(),
+      topics,
+      playbooks,
+    });
+  }
+
+  /** Keeps the contract of a playbook. */
+  private standIn(name: PlaybookName, operations: Table): StateMachine {
+    const said = (id: string, changed: boolean, change?: object): State =>
+      new Pass(this, `${name}: ${id}`, {
+        parameters: { playbook: name, changed, summary: `${name}: ${id}`, ...(change && { change }) },
+      });
+    const write = (id: string, expression: string, next: State): State => {
+      const state = task(this, `${name}: ${id}`, {
+        resource: 'dynamodb:updateItem',
+        parameters: {
+          TableName: operations.tableName,
+          Key: { record: { S: 'control' } },
+          UpdateExpression: expression,
+          ExpressionAttributeNames: { '#field': 'shards' },
+          ...(expression.includes(':value') && {
+            ExpressionAttributeValues: { ':value': { 'N.$': "States.Format('{}', $.parameters.shards)" } },
+          }),
+        },
+      });
+      state.next(next);
+      return state;
+    };
+    let start: State;
+    let granted = true;
+    switch (name) {
+      case 'scale-delivery':
+        start = new Choice(this, `${name}: undo?`)
+          .when(Condition.isPresent('$.undo'), write('give back', 'REMOVE #field', said('given back', true)))
+          .otherwise(write('raise', 'SET #field = :value', said('raised', true, { before: null })));
+        break;
+      case 'evict-stale-connections': {
+        granted = false;
+        start = write('without permission', 'REMOVE #field', said('never', false));
+        break;
+      }
+      case 'throttle-publishers':
+        start = new Fail(this, `${name}: fails`, { error: 'OutOfOrder', cause: 'the playbook is broken' });
+        break;
+      case 'flush-backlog': {
+        const wait = new Wait(this, `${name}: hangs`, { time: WaitTime.duration(Duration.hours(10)) });
+        wait.next(said('never', false));
+        start = wait;
+        break;
+      }
+      case 'diagnose': {
+        const wait = new Wait(this, `${name}: looks`, { time: WaitTime.duration(Duration.minutes(2)) });
+        wait.next(said('done', false));
+        start = wait;
+        break;
+      }
+      default:
+        start = said('done', false);
+    }
+    const machine = new StateMachine(this, name, {
+      stateMachineName: `${prefix}-${name}`,
+      definitionBody: DefinitionBody.fromChainable(start),
+    });
+    if (granted) new MachinePermissions(machine).table(operations, 'UpdateItem');
+    return machine;
+  }
+}
