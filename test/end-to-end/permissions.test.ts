@@ -6,13 +6,13 @@ jest.setTimeout(60_000);
 type Statement = { Action: string | string[]; Resource: unknown };
 type Resources = Record<string, { Type: string; Properties: Record<string, unknown> }>;
 
-/** Takes an action out of the policies of the roles whose logical id begins so. */
+/** Takes an action out of the policy of the role whose logical id holds this. */
 const withoutAction =
   (role: string, action: string): TemplateChange =>
   template => {
     let taken = 0;
     for (const [logicalId, { Type, Properties }] of Object.entries(template.Resources as Resources)) {
-      if (Type !== 'AWS::IAM::Policy' || !logicalId.startsWith(role)) continue;
+      if (Type !== 'AWS::IAM::Policy' || !logicalId.includes(role)) continue;
       const document = Properties.PolicyDocument as { Statement: Statement[] };
       for (const statement of document.Statement) {
         const actions = [statement.Action].flat();
@@ -21,7 +21,7 @@ const withoutAction =
       }
       document.Statement = document.Statement.filter(({ Action }) => Action.length > 0);
     }
-    if (taken !== 1) throw new Error(`${action} was taken ${taken} times from ${role}`);
+    if (taken === 0) throw new Error(`${role} has no ${action} to take`);
   };
 
 const withoutResource =
@@ -65,7 +65,9 @@ describe('without one permission, the call is denied and the log names it', () =
   });
 
   it('sqs:ReceiveMessage of the fan-out function: the event source does not start', async () => {
-    await expect(start(withoutAction('FanOutFunction', 'sqs:ReceiveMessage'))).rejects.toThrow(/sqs:ReceiveMessage/i);
+    await expect(start(withoutAction('FanOutFunction', 'sqs:ReceiveMessage'))).rejects.toThrow(
+      /not authorized to perform: sqs:ReceiveMessage/i,
+    );
   });
 
   it('execute-api:ManageConnections of the fan-out function', async () => {
@@ -74,9 +76,9 @@ describe('without one permission, the call is denied and the log names it', () =
     await client.ask({ action: 'subscribe', channel: 'a' });
     await client.ask({ action: 'publish', channel: 'a', id: '1', data: 1 });
     await running.logged('not authorized to perform: execute-api:ManageConnections', 'FanOutFunction');
-    // The channel is tried again soon, and not only when its visibility ends after minutes.
-    const notDelivered = () => running.log.filter(line => line.includes('channel not delivered')).length;
-    while (notDelivered() < 2) await running.nextLine();
+    // It can neither be posted to nor closed: so its next heartbeat tells it to fetch what it misses.
+    await running.logged('connection not closed, its next heartbeat is answered with resync', 'FanOutFunction');
+    expect(await client.ask({ action: 'heartbeat' })).toMatchObject({ type: 'resync', channel: 'a' });
     expect(client.messages('a')).toEqual([]);
     await client.close();
   });
