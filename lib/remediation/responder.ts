@@ -14,7 +14,17 @@ import {
 import { Construct } from 'constructs';
 import { MachinePermissions, type PageTopics, type StoreTable } from './permissions.ts';
 import type { Plan } from './plan.ts';
-import { format, IncidentWrites, inAnyCase, publish, type Text, task, texts } from './states.ts';
+import {
+  askWhetherToStop,
+  format,
+  IncidentWrites,
+  inAnyCase,
+  isToStop,
+  publish,
+  type Text,
+  task,
+  texts,
+} from './states.ts';
 
 export interface ResponderProps {
   /** `<service>-<env>`. */
@@ -305,17 +315,7 @@ export class Responder extends Construct {
     const position = this.writes.change(this, 'Remember how far it is', {
       set: { position: { 'N.$': "States.Format('{}', $.position)" } },
     });
-    const asked = task(this, 'Is it to be stopped', {
-      resource: 'dynamodb:getItem',
-      parameters: {
-        TableName: operations.tableName,
-        Key: { record: { 'S.$': "States.Format('incident#{}', $.id)" } },
-        ConsistentRead: true,
-        ProjectionExpression: '#stop',
-        ExpressionAttributeNames: { '#stop': 'stop' },
-      },
-      resultPath: '$.asked',
-    });
+    const asked = askWhetherToStop(this, 'Is it to be stopped', operations);
     const off = this.writes.note(this, 'Nothing is done', 'decision', 'the switch is off: nothing is done by itself');
     const attempt = new Pass(this, 'Next attempt', {
       parameters: { 'next.$': 'States.ArrayGetItem($.plan.attempts, $.position)' },
@@ -333,7 +333,7 @@ export class Responder extends Construct {
     inAnyCase(
       asked,
       new Choice(this, 'Is there another attempt')
-        .when(Condition.isPresent('$.asked.Item.stop'), stopped)
+        .when(isToStop, stopped)
         .when(Condition.stringEquals('$.mode.value', 'off'), inAnyCase(off, handOver))
         .when(Condition.numberLessThanJsonPath('$.position', '$.plan.attemptCount'), attempt)
         .otherwise(handOver),

@@ -1,4 +1,4 @@
-import { CustomState, Errors, type State } from 'aws-cdk-lib/aws-stepfunctions';
+import { Condition, CustomState, Errors, type State } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { TimelineEntry } from '../../lambdas/shared/incidents.ts';
 import type { StoreTable } from './permissions.ts';
@@ -171,3 +171,20 @@ export function publish(
   state.addRetry({ errors: [Errors.ALL], maxAttempts: 4, backoffRate: 2 });
   return state;
 }
+
+/** Asks at the incident `$.id` whether a person wants its automation to end; `isToStop` has the answer. */
+export function askWhetherToStop(scope: Construct, id: string, operations: StoreTable): CustomState {
+  return task(scope, id, {
+    resource: 'dynamodb:getItem',
+    parameters: {
+      TableName: operations.tableName,
+      Key: { record: { 'S.$': "States.Format('incident#{}', $.id)" } },
+      ConsistentRead: true,
+      ProjectionExpression: '#stop',
+      ExpressionAttributeNames: { '#stop': 'stop' },
+    },
+    resultPath: '$.asked',
+  });
+}
+
+export const isToStop = Condition.isPresent('$.asked.Item.stop');

@@ -13,7 +13,7 @@ import {
 import { Construct } from 'constructs';
 import { MachinePermissions, type StoreTable } from './permissions.ts';
 import { pollSeconds } from './plan.ts';
-import { inAnyCase, task } from './states.ts';
+import { askWhetherToStop, inAnyCase, isToStop, task } from './states.ts';
 
 export interface VerificationProps {
   /** `<service>-<env>`. */
@@ -57,17 +57,7 @@ export class Verification extends Construct {
       },
       resultPath: '$.seen',
     });
-    const stop = task(this, 'Does a person want it to end', {
-      resource: 'dynamodb:getItem',
-      parameters: {
-        TableName: operations.tableName,
-        Key: { record: { 'S.$': "States.Format('incident#{}', $.id)" } },
-        ConsistentRead: true,
-        ProjectionExpression: '#stop',
-        ExpressionAttributeNames: { '#stop': 'stop' },
-      },
-      resultPath: '$.asked',
-    });
+    const stop = askWhetherToStop(this, 'Does a person want it to end', operations);
     const zero = new Pass(this, 'From the beginning', {
       parameters: { polls: 0, row: 0 },
       resultPath: '$.seen',
@@ -91,7 +81,7 @@ export class Verification extends Construct {
       )
       .otherwise(pause);
     const judged = new Choice(this, 'Is all well')
-      .when(Condition.isPresent('$.asked.Item.stop'), stopped)
+      .when(isToStop, stopped)
       .when(
         Condition.and(
           Condition.numberEqualsJsonPath('$.seen.okCount', '$.plan.alarmCount'),
