@@ -27,7 +27,11 @@ async function subscribed(subscription: Subscription): Promise<void> {
 
 /** Clients of this project's library, with its defaults. */
 export const steadyClients =
-  ({ websocketUrl, heartbeatIntervalMs, token }: RunningService): Connect =>
+  ({
+    websocketUrl,
+    heartbeatIntervalMs,
+    token,
+  }: Pick<RunningService, 'websocketUrl' | 'heartbeatIntervalMs' | 'token'>): Connect =>
   async ({ user, link, channel, events }) => {
     let refusal: Error | undefined;
     const socket = new SteadySocket({

@@ -21,6 +21,7 @@ import { identities as eventsIdentities } from './events/rules.ts';
 import { type Events, startEvents } from './events/service.ts';
 import { startFaultControl } from './faults/control-server.ts';
 import { createFaults, type Faults } from './faults/faults.ts';
+import { createTargets } from './faults/targets.ts';
 import { createCredentials, type KeyPair } from './iam/credentials.ts';
 import { identities as iamIdentities } from './iam/identities.ts';
 import { createAuthorization } from './iam/policies.ts';
@@ -29,7 +30,7 @@ import { identities as eventSourceIdentities, startEventSourceMappings } from '.
 import { identities as lambdaIdentities } from './lambda/identities.ts';
 import { type Lambda, startLambda } from './lambda/lambda.ts';
 import { createLambdaService } from './lambda/service.ts';
-import { createMonitoringClock } from './monitoring-clock.ts';
+import { createMonitoringClock, type MonitoringClock } from './monitoring-clock.ts';
 import { identities as schedulerIdentities, startScheduler } from './scheduler/scheduler.ts';
 import { identities as secretsManagerIdentities, startSecretsManager } from './secretsmanager/service.ts';
 import { identities as snsIdentities } from './sns/identities.ts';
@@ -93,8 +94,12 @@ export interface LocalEnvironment {
   readonly faults: Faults;
   /** Metrics and alarms. */
   readonly cloudwatch: CloudWatch;
+  /** Monitoring time. */
+  readonly clock: Pick<MonitoringClock, 'now'>;
   /** For tests and drills, which play a release. */
   readonly functions: Pick<Lambda, 'deployed'>;
+  /** Name of a function of the template from what people call it, e.g. `fan-out`, as for faults; undefined where there is none. */
+  functionNamed(called: string): string | undefined;
   /**
    * Ends it: clients are closed and their `$disconnect` delivered, functions under way finish, queues and tables stay as
    * they are.
@@ -279,7 +284,16 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
       pid: process.pid,
     };
     await writeFile(endpointsFile, `${JSON.stringify(endpoints, null, 2)}\n`);
-    return { endpoints, developer: credentials.developer, faults, cloudwatch, functions: lambda, close };
+    return {
+      endpoints,
+      developer: credentials.developer,
+      faults,
+      cloudwatch,
+      clock: monitoringClock,
+      functions: lambda,
+      functionNamed: called => createTargets(resources).resolve('function', called),
+      close,
+    };
   } catch (error) {
     await close().catch((failure: Error) => log('error', 'local', failure.message));
     throw error;

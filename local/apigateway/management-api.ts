@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Place } from '../assembly/resource.ts';
 import { type Authorization, AwsError, type Log } from '../aws/service.ts';
 import { ConnectionCut, interrupt } from '../faults/interrupt.ts';
+import { keptConnections } from '../faults/kept-connections.ts';
 import type { FaultSource } from '../faults/points.ts';
 import type { Authenticate, Authenticated, SignedRequest } from '../iam/credentials.ts';
 import { type Connections, sendText } from './connections.ts';
@@ -65,6 +66,7 @@ export function createManagementApi(
   options: ManagementApiOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const { model, connections, place, quotas, maxMessageBytes, maxBufferedBytes, log, onMetric, faults } = options;
+  const kept = keptConnections(faults);
   const apiArn = `arn:${place.partition}:execute-api:${place.region}:${place.account}:${model.apiId}`;
 
   /** API Gateway answers 403 to every request without a valid signature. */
@@ -91,13 +93,18 @@ export function createManagementApi(
       const message = "Credential should be scoped to correct service: 'execute-api'.";
       throw new AwsError('InvalidSignatureException', message, 403);
     }
+    await kept.used(request.socket, { service, principal });
     const id = decoded(rawId);
     const resource = `${apiArn}/${stage}/${method}/@connections/${id ?? rawId}`;
     await options.authorization.authorize({ principal, action: 'execute-api:ManageConnections', resource });
     if (id === undefined || !connectionIdPattern.test(id)) {
       throw new AwsError('BadRequestException', `Invalid connectionId: ${id ?? rawId}`, 400);
     }
-    const fault = faults.draw('callback', () => ({ method, connectionId: id }));
+    const fault = faults.draw('callback', () => ({
+      method,
+      connectionId: id,
+      connectedAt: connections.get(id)?.facts.connectedAt,
+    }));
     if (fault) await interrupt(fault);
     const connection = connections.get(id);
     if (connection?.facts.stage !== stage) throw new AwsError('GoneException', 'Gone', 410);

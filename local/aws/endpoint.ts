@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { ConnectionCut, interrupt } from '../faults/interrupt.ts';
+import { keptConnections } from '../faults/kept-connections.ts';
 import { type FaultSource, noFaults } from '../faults/points.ts';
 import { requestSubject } from '../faults/request-subject.ts';
 import type { Authenticate } from '../iam/credentials.ts';
@@ -57,12 +58,14 @@ function errorReply(error: AwsError): AwsReply {
 /** The front door of the AWS APIs: every request is authenticated, then handed to the service that it was signed for. */
 export async function startAwsEndpoint(options: AwsEndpointOptions): Promise<AwsEndpoint> {
   const { services, authenticate, log, maxRequestBytes = 16 * 1024 * 1024, faults = noFaults } = options;
+  const kept = keptConnections(faults);
   let closing = false;
 
   async function replyTo(request: IncomingMessage): Promise<AwsReply> {
     const body = await bodyOf(request, maxRequestBytes);
     const { method = 'GET', url = '/', headers } = request;
     const { principal, service } = await authenticate({ method, url, headers, body });
+    await kept.used(request.socket, { service, principal });
     const handler = Object.hasOwn(services, service) ? services[service] : undefined;
     if (handler === undefined) {
       log('error', 'aws', `a function called service '${service}', which does not run here`, {

@@ -9,7 +9,8 @@ export interface FaultDefinition<P extends Point = Point, Parameters extends z.Z
   /** An example for the command, without the name. */
   readonly example: string;
   readonly parameters: Parameters;
-  readonly applies: (subject: Subject<P>, parameters: z.output<Parameters>) => boolean;
+  /** @param injectedAt epoch milliseconds */
+  readonly applies: (subject: Subject<P>, parameters: z.output<Parameters>, injectedAt: number) => boolean;
   readonly effect: (parameters: z.output<Parameters>) => Effect<P>;
   /** Whose share is drawn once and stays; without it each subject's is drawn anew. */
   readonly each?: (subject: Subject<P>, parameters: z.output<Parameters>) => string | undefined;
@@ -91,17 +92,32 @@ const ofService = {
   operation: optionalName('operation, e.g. Publish; all without it'),
 };
 
+const ofHost = {
+  service: name('signing name of a service, e.g. dynamodb or execute-api').describe(
+    'signing name of a service; execute-api for posts',
+  ),
+  function: optionalName('function that holds the connections, e.g. census; every caller without it'),
+};
+const appliesToHost = (
+  subject: Subject<'host'>,
+  { service, function: functionName }: { readonly service: string; readonly function?: string | undefined },
+): boolean => subject.service === service && (functionName === undefined || functionName === subject.functionName);
+
 const callbacks = {
   method: z.enum(['POST', 'DELETE', 'GET']).default('POST').describe('method of @connections'),
   of: z
-    .enum(['calls', 'connections'])
+    .enum(['calls', 'connections', 'present'])
     .default('calls')
-    .describe('whose share: of the calls, or of the connections, the same ones all the time'),
+    .describe(
+      'whose share: of the calls; of the connections, the same ones all the time; present: of those that were open when it began',
+    ),
 };
 type Callbacks = z.output<z.ZodObject<typeof callbacks>>;
-const appliesToCallback = (subject: Subject<'callback'>, { method }: Callbacks): boolean => subject.method === method;
+const appliesToCallback = (subject: Subject<'callback'>, { method, of }: Callbacks, injectedAt: number): boolean =>
+  subject.method === method &&
+  (of !== 'present' || (subject.connectedAt !== undefined && subject.connectedAt <= injectedAt));
 const ofConnections = ({ connectionId }: Subject<'callback'>, { of }: Callbacks): string | undefined =>
-  of === 'connections' ? connectionId : undefined;
+  of === 'calls' ? undefined : connectionId;
 
 const ofEvents = {
   source: optionalName('source of the events, e.g. aws.cloudwatch; all without it'),
@@ -255,6 +271,26 @@ export const catalogue = {
     parameters: z.strictObject({ ...ofService, delayMs: durationMs('delay, milliseconds') }),
     applies: (subject, { service, operation }) =>
       subject.service === service && isOperation(operation, subject.operation),
+    effect: ({ delayMs }) => ({ delayMs }),
+  }),
+  'host-outage': define({
+    point: 'host',
+    summary:
+      "Connections that are kept open to one of AWS's APIs end at a host that fails, until their holder makes new ones",
+    example: '--service dynamodb --function census',
+    parameters: z.strictObject(ofHost),
+    applies: appliesToHost,
+    swept: 'only',
+    effect: () => outage('error', 'InternalFailure'),
+  }),
+  'host-latency': define({
+    point: 'host',
+    summary:
+      "Connections that are kept open to one of AWS's APIs end at a host that is slow, until their holder makes new ones",
+    example: '--service execute-api --function fan-out --delay-ms 1500',
+    parameters: z.strictObject({ ...ofHost, delayMs: durationMs('delay, milliseconds') }),
+    applies: appliesToHost,
+    swept: 'only',
     effect: ({ delayMs }) => ({ delayMs }),
   }),
   'post-loss': define({

@@ -62,6 +62,7 @@ interface Running {
   readonly share: number;
   readonly seed: string | number;
   readonly times: number;
+  readonly injectedAt: number;
   readonly endsAt: number | undefined;
   readonly isOfShare: (key?: string) => boolean;
   readonly end: AbortController;
@@ -169,7 +170,8 @@ export function createFaults({ resources, log, clock = systemClock }: FaultsOpti
 
   function drawOf<P extends Point>(each: Running, subject: Subject<P>): Drawn<P> | undefined {
     const { definition, parameters } = each;
-    if (each.end.signal.aborted || isSpent(each) || !definition.applies(subject, parameters)) return undefined;
+    if (each.end.signal.aborted || isSpent(each) || !definition.applies(subject, parameters, each.injectedAt))
+      return undefined;
     each.seen += 1;
     if (!each.isOfShare(definition.each?.(subject, parameters))) return undefined;
     each.happened += 1;
@@ -212,6 +214,7 @@ export function createFaults({ resources, log, clock = systemClock }: FaultsOpti
         share,
         seed: chosen,
         times: times ?? Number.POSITIVE_INFINITY,
+        injectedAt: clock.now(),
         endsAt: forSeconds === undefined ? undefined : clock.now() + forSeconds * 1000,
         isOfShare: createShare(share, chosen),
         end: new AbortController(),

@@ -10,6 +10,16 @@ export interface Points {
   };
   /** A signed request to one of AWS's APIs. */
   readonly request: { readonly subject: RequestSubject; readonly effect: RequestEffect };
+  /** A connection that a caller keeps open to one of AWS's APIs, with the host it ends at. */
+  readonly host: {
+    readonly subject: {
+      /** Signing name of what it was last used for, e.g. `dynamodb`. */
+      readonly service: string;
+      /** The function that holds it; undefined of any other caller. */
+      readonly functionName: string | undefined;
+    };
+    readonly effect: RequestEffect;
+  };
   /** A written item on its way to what eventually consistent reads and indexes show. */
   readonly replication: {
     readonly subject: { readonly table: string };
@@ -26,7 +36,12 @@ export interface Points {
   };
   /** A call of @connections. */
   readonly callback: {
-    readonly subject: { readonly method: string; readonly connectionId: string };
+    readonly subject: {
+      readonly method: string;
+      readonly connectionId: string;
+      /** Epoch milliseconds; undefined where it is not open. */
+      readonly connectedAt: number | undefined;
+    };
     /** `lost`: answered as if it were done. */
     readonly effect: RequestEffect & { readonly lost?: true };
   };

@@ -192,7 +192,7 @@ describe('a share', () => {
   test('of connections stays with them', () => {
     faults.inject({ fault: 'post-loss', of: 'connections', share: 0.5, seed: 1 });
     const lost = (n: number) =>
-      faults.draw('callback', () => ({ method: 'POST', connectionId: `c${n}` }))?.lost === true;
+      faults.draw('callback', () => ({ method: 'POST', connectionId: `c${n}`, connectedAt: 0 }))?.lost === true;
     const first = Array.from({ length: 40 }, (_, n) => lost(n));
     expect(new Set(first).size).toBe(2);
     expect(Array.from({ length: 40 }, (_, n) => lost(n))).toEqual(first);

@@ -1,0 +1,173 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CloudWatchClient, DescribeAlarmHistoryCommand, DescribeAlarmsCommand } from '@aws-sdk/client-cloudwatch';
+import { listIncidents } from '../bin/incident/incidents.ts';
+import { findTarget, type Target } from '../bin/incident/target.ts';
+import { type Incident, type TimelineEntry, undoOrder } from '../lambdas/shared/incidents.ts';
+import type { Told } from './environment.ts';
+import type { Stage } from './stage.ts';
+
+/** Something that happened. */
+export interface Happening {
+  /** Monitoring time, epoch milliseconds. */
+  readonly at: number;
+  readonly kind: 'drill' | 'alarm' | 'told' | TimelineEntry['kind'];
+  readonly text: string;
+}
+
+/** A page, or a notice to a channel. */
+export interface Page extends Told {
+  /** Monitoring time, epoch milliseconds. */
+  readonly at: number;
+}
+
+export interface CourseOptions {
+  readonly stage: Stage;
+  /** Full name of the alarm. */
+  readonly alarm: string;
+  readonly told: ReadonlyMap<string, Told>;
+  readonly onHappening: (happening: Happening) => void;
+}
+
+const pollMs = 400;
+
+/** What an outsider sees of a drill: through CloudWatch's API, the incidents that `npm run incident` shows, and what people are sent. */
+export class Course {
+  readonly pages: Page[] = [];
+  /** When the alarm first fired; monitoring time. */
+  firedAt: number | undefined;
+  incident: Incident | undefined;
+  readonly target: Target;
+  readonly #options: CourseOptions;
+  readonly #cloudwatch: CloudWatchClient;
+  readonly #end = new AbortController();
+  readonly #running: Promise<void>;
+  readonly #prefix: string;
+  readonly #written = new Map<string, number>();
+  readonly #seenTransitions = new Set<string>();
+  readonly #from: number;
+  #historyFrom: Date;
+  #seenNotifications = 0;
+
+  private constructor(options: CourseOptions, target: Target) {
+    const { stage } = options;
+    this.#options = options;
+    this.target = target;
+    this.#prefix = `${target.service}-${target.env}-`;
+    this.#cloudwatch = new CloudWatchClient({
+      endpoint: stage.awsUrl,
+      region: stage.region,
+      credentials: stage.developer,
+    });
+    this.#from = stage.now();
+    this.#historyFrom = new Date(this.#from);
+    this.#seenNotifications = stage.notifications.length;
+    this.#running = this.#follow();
+  }
+
+  /** Follows from now on. */
+  static async follow(options: CourseOptions): Promise<Course> {
+    return new Course(options, await findTarget({ stateDir: options.stage.stateDirectory }));
+  }
+
+  /** All alarms in ALARM, by full name. */
+  static async firing(stage: Stage): Promise<readonly string[]> {
+    const client = new CloudWatchClient({
+      endpoint: stage.awsUrl,
+      region: stage.region,
+      credentials: stage.developer,
+    });
+    const { MetricAlarms = [] } = await client.send(new DescribeAlarmsCommand({ StateValue: 'ALARM' }));
+    return MetricAlarms.flatMap(({ AlarmName }) => AlarmName ?? []);
+  }
+
+  /** Resolves once it holds, or after so many minutes of monitoring time. @returns whether it holds */
+  async until(holds: (course: this) => boolean, minutes: number): Promise<boolean> {
+    const { stage } = this.#options;
+    const until = stage.now() + minutes * 60_000;
+    while (!holds(this)) {
+      if (stage.now() >= until) return false;
+      await sleep(100);
+    }
+    return true;
+  }
+
+  /** Changes that are still to be given back. */
+  get pendingUndo(): readonly string[] {
+    return this.incident ? undoOrder(this.incident).map(({ playbook }) => playbook) : [];
+  }
+
+  /** Playbooks that were run for the incident, in order. */
+  get playbooks(): readonly string[] {
+    const runs = this.incident?.timeline.flatMap(({ text }) => /^runs ([a-z-]+)/.exec(text)?.[1] ?? []) ?? [];
+    return [...new Set(runs)];
+  }
+
+  async end(): Promise<void> {
+    this.#end.abort();
+    await this.#running;
+    this.#cloudwatch.destroy();
+    this.target.store.destroy();
+    this.target.states.destroy();
+  }
+
+  async #follow(): Promise<void> {
+    while (!this.#end.signal.aborted) {
+      this.#readPages();
+      await this.#readAlarms();
+      await this.#readIncidents();
+      await sleep(pollMs);
+    }
+  }
+
+  #readPages(): void {
+    const { stage, told, onHappening } = this.#options;
+    for (const { at, address } of stage.notifications.slice(this.#seenNotifications)) {
+      const somebody = told.get(address);
+      if (!somebody) throw new Error(`somebody was told who is in no table: ${address}`);
+      this.pages.push({ at, ...somebody });
+      onHappening({ at, kind: 'told', text: `${somebody.contact} by ${somebody.channel}` });
+    }
+    this.#seenNotifications = stage.notifications.length;
+  }
+
+  async #readAlarms(): Promise<void> {
+    const { stage, alarm, onHappening } = this.#options;
+    const { AlarmHistoryItems = [] } = await this.#cloudwatch.send(
+      new DescribeAlarmHistoryCommand({
+        HistoryItemType: 'StateUpdate',
+        AlarmTypes: ['MetricAlarm'],
+        StartDate: this.#historyFrom,
+        ScanBy: 'TimestampAscending',
+      }),
+    );
+    for (const { AlarmName = '', Timestamp = new Date(stage.now()), HistorySummary = '' } of AlarmHistoryItems) {
+      const key = `${AlarmName} ${Timestamp.getTime()}`;
+      if (this.#seenTransitions.has(key)) continue;
+      this.#seenTransitions.add(key);
+      const at = Timestamp.getTime();
+      if (AlarmName === alarm && / to ALARM/.test(HistorySummary)) this.firedAt ??= at;
+      if (AlarmName.startsWith(this.#prefix) && !/from INSUFFICIENT_DATA to OK/.test(HistorySummary))
+        onHappening({
+          at,
+          kind: 'alarm',
+          text: `${AlarmName.slice(this.#prefix.length)}: ${HistorySummary.replace(/^Alarm updated from /, '').replace(' to ', ' → ')}`,
+        });
+      this.#historyFrom = Timestamp;
+    }
+  }
+
+  async #readIncidents(): Promise<void> {
+    const { alarm, onHappening } = this.#options;
+    // With the store down, as a drill may have it, there is nothing to read.
+    const incidents = await listIncidents(this.target).catch(() => []);
+    for (const incident of incidents.toReversed()) {
+      if (incident.alarm === alarm) this.incident ??= incident;
+      if (incident.record === this.incident?.record) this.incident = incident;
+      const written = this.#written.get(incident.record) ?? 0;
+      const name = incident.alarm.slice(this.#prefix.length);
+      for (const { at, kind, text } of incident.timeline.slice(written))
+        if (Date.parse(at) >= this.#from) onHappening({ at: Date.parse(at), kind, text: `${name}: ${text}` });
+      this.#written.set(incident.record, incident.timeline.length);
+    }
+  }
+}

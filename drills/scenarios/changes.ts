@@ -1,0 +1,45 @@
+import type { AlarmRow, Runbook } from '../../lib/runbook/runbook.ts';
+import type { Change } from '../copy.ts';
+
+/** The thresholds of the alarm's signal, and what counts as recovered of it, by so much less. */
+export function figuresDivided(
+  { condition: { signal } }: AlarmRow,
+  { alarms, recovery }: Runbook,
+  by: number,
+  sharesToo?: true,
+): Change[] {
+  const to = { dividedBy: by, ...(sharesToo && { sharesToo }) };
+  const criteria = recovery.filter(criterion => criterion.kind === 'signal' && criterion.condition.signal === signal);
+  return [
+    // All of them, since the more severe has to have the farther figure.
+    ...alarms
+      .filter(({ condition }) => condition.signal === signal)
+      .map(({ name }) => ({ section: 'Alarms' as const, row: name, column: 'Fires when', to })),
+    ...criteria.map(({ text }) => ({
+      section: 'Recovered when' as const,
+      row: text.split(' ')[0] ?? text,
+      column: 'Condition',
+      to,
+    })),
+  ];
+}
+
+export const settingDivided = (row: string, by: number): Change => ({
+  section: 'Settings',
+  row,
+  column: 'Value',
+  to: { dividedBy: by },
+});
+
+/** Clients are heard more often, so that silence is found sooner: these seconds are real ones. */
+export const quickHeartbeats = ({ settings }: Runbook): Change[] => {
+  const { heartbeatIntervalSeconds, heartbeatGraceSeconds } = settings;
+  return [
+    settingDivided('Heartbeat interval', heartbeatIntervalSeconds / 5),
+    settingDivided('Heartbeat grace', heartbeatGraceSeconds / 5),
+  ];
+};
+
+/** The drill is at any time of the week. */
+export const neverQuiet = ({ name, quiet }: AlarmRow): Change[] =>
+  quiet.length === 0 ? [] : [{ section: 'Alarms', row: name, column: 'Quiet', to: 'empty' }];

@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Change } from '../copy.ts';
+import { arrivals, forgotten, listeners } from '../load.ts';
+import type { Lift, Scenario, ScenarioOf } from '../scenario.ts';
+import { figuresDivided, neverQuiet, quickHeartbeats, settingDivided } from './changes.ts';
+import { faulty, together } from './faulty.ts';
+
+/** Faults of clients and of their ways to the service. */
+
+/** An application that keeps connections open and forgets them: too many for the census to close them by itself. */
+const leaked = 70;
+/** Clients of a drill's audience, and the probe. */
+const others = 61;
+
+const forgets = (changes: readonly Change[], begin: Scenario['begin']): Scenario => ({
+  fault: `an application forgets ${leaked} connections that it keeps open`,
+  changes,
+  begin,
+});
+
+/** @param by divides the threshold, which counts connections */
+export const leakToFigure =
+  (by: number): ScenarioOf =>
+  (row, runbook) =>
+    forgets([...quickHeartbeats(runbook), ...figuresDivided(row, runbook, by)], ({ stage }) =>
+      forgotten(stage, leaked),
+    );
+
+/** Until 97 % of the connections that the service admits are in use. */
+export const leakToMaximum: ScenarioOf = (_, runbook) => {
+  const maximum = Math.round((leaked + others) / 0.97);
+  const divided = settingDivided('Maximum connections', runbook.settings.maxConnections / maximum);
+  return forgets([...quickHeartbeats(runbook), divided], ({ stage }) => forgotten(stage, leaked));
+};
+
+/** All of one address, which is then refused. */
+export const leakOfAddress: ScenarioOf = (row, runbook) => {
+  const { maxConnectionsPerAddress } = runbook.settings;
+  const changes = [
+    ...quickHeartbeats(runbook),
+    settingDivided('Maximum connections per address', maxConnectionsPerAddress / leaked),
+    ...figuresDivided(row, runbook, 30),
+  ];
+  const address = '127.0.2.1';
+  return forgets(changes, async ({ stage }) => {
+    const held = await forgotten(stage, leaked, address);
+    const refused = arrivals(stage, 5, undefined, address);
+    return together(refused, held);
+  });
+};
+
+/** Clients are lost one by one without a word, all the time. They come back; what they leave is found by its silence. */
+export const vanishing =
+  (everyMs: number, more: Partial<Scenario> = {}): ScenarioOf =>
+  (_, runbook) => ({
+    fault: `every ${everyMs} ms a connection is lost without a word`,
+    changes: quickHeartbeats(runbook),
+    audience: { clients: 100, rooms: 10 },
+    timeScale: 20,
+    ...more,
+    begin: ({ stage: { faults } }) =>
+      Promise.resolve(
+        repeatedly(everyMs, async () => void (await faults.inject({ fault: 'socket-half-open', share: 0.011 }))),
+      ).then(lift => async () => {
+        await lift();
+        await faults.clear();
+      }),
+  });
+
+function repeatedly(everyMs: number, act: () => Promise<void>): Lift {
+  const end = new AbortController();
+  const running = (async () => {
+    while (!end.signal.aborted) {
+      await act();
+      await sleep(everyMs);
+    }
+  })();
+  return async () => {
+    end.abort();
+    await running;
+  };
+}
+
+/** Half of the connections lead nowhere; their clients have new ones. */
+export const manySilent: ScenarioOf = (_, runbook) =>
+  faulty(
+    'half of the connections lead nowhere any more, and neither side is told',
+    [{ fault: 'socket-half-open', share: 0.5, seed: 1 }],
+    {
+      changes: quickHeartbeats(runbook),
+      timeScale: 20,
+    },
+  );
+
+/** A network on the way cuts connections again and again; nothing of ours can mend it. */
+export const networkCuts =
+  (everyMs: number, share: number, more: Partial<Scenario> = {}): ScenarioOf =>
+  row =>
+    faulty(
+      `a network on the way cuts ${share * 100} % of the connections every ${everyMs} ms`,
+      [{ fault: 'socket-churn', everyMs, share }],
+      { timeScale: 20, changes: neverQuiet(row), audience: { clients: 100, rooms: 10 }, ...more },
+    );
+
+/** As many clients again as usual: whether that is good is for a person to see. */
+export const unusualCount: ScenarioOf = row => ({
+  fault: 'as many clients again as there usually are',
+  changes: neverQuiet(row),
+  calmMinutes: 60,
+  begin: ({ stage }) => listeners(stage, 60),
+});
+
+/** Clients that come with a token of somebody else's. */
+export const wrongTokens =
+  (perSecond: number, by: number): ScenarioOf =>
+  (row, runbook) => ({
+    fault: `${perSecond} clients a second come with tokens that are not good here`,
+    changes: figuresDivided(row, runbook, by),
+    begin: async ({ stage }) => arrivals(stage, perSecond, 'not.a.token'),
+  });

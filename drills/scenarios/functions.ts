@@ -1,0 +1,149 @@
+import { probeChannel } from '../../lambdas/shared/rights.ts';
+import { arrivals, serverPublications } from '../load.ts';
+import type { Scenario, ScenarioOf } from '../scenario.ts';
+import { figuresDivided, quickHeartbeats, settingDivided } from './changes.ts';
+import { faulty, inject, together } from './faulty.ts';
+
+/** Faults of functions: of what their environments keep, and of their releases. */
+
+/** `restart-functions` has what environments keep made anew. */
+const sick = (what: string): string => `${what}: what was kept open ends at a sick host`;
+
+export const censusStops: ScenarioOf = () =>
+  faulty(sick("the census' connections to the store"), [
+    { fault: 'host-outage', service: 'dynamodb', function: 'census' },
+  ]);
+
+/** Nobody who is out gets in; who is in stays. */
+export const nobodyGetsIn: ScenarioOf = () =>
+  faulty(sick("the connect function's connections to the store"), [
+    { fault: 'host-outage', service: 'dynamodb', function: 'connect' },
+  ]);
+
+/** Of those who come, nobody gets in. */
+export const arrivalsRefused =
+  (perSecond: number, by: number): ScenarioOf =>
+  (row, runbook) => ({
+    fault: `${sick("the connect function's connections to the store")}, while ${perSecond} clients come each second`,
+    changes: figuresDivided(row, runbook, by),
+    async begin(setting) {
+      const coming = arrivals(setting.stage, perSecond);
+      const fault = await inject(setting, [{ fault: 'host-outage', service: 'dynamodb', function: 'connect' }]);
+      return together(fault, coming);
+    },
+  });
+
+/** Clients lose their connection, and do not get in again. */
+export const lostAndLockedOut =
+  (share: number): ScenarioOf =>
+  () =>
+    faulty(
+      `${Math.round(share * 100)} % of the connections break, and ${sick("the connect function's connections to the store")}`,
+      [
+        { fault: 'host-outage', service: 'dynamodb', function: 'connect' },
+        { fault: 'socket-kill', share, seed: 1 },
+      ],
+      // Clients wait up to 30 real seconds between two attempts.
+      { timeScale: 20 },
+    );
+
+export const publicationsFail =
+  (by: number): ScenarioOf =>
+  (row, runbook) =>
+    faulty(
+      sick("the message function's connections to the queue"),
+      [{ fault: 'host-outage', service: 'sqs', function: 'message' }],
+      { changes: figuresDivided(row, runbook, by), audience: { perSecond: 10 } },
+    );
+
+export const answersAreSlow: ScenarioOf = (_, runbook) =>
+  faulty(
+    sick("the message function's connections to the store, which is slow"),
+    [{ fault: 'host-latency', service: 'dynamodb', function: 'message', delayMs: 1_500 }],
+    // Heartbeats need the store, publications do not: most frames are heartbeats then.
+    { changes: quickHeartbeats(runbook), audience: { perSecond: 1 } },
+  );
+
+export const serverPublicationsFail: ScenarioOf = (row, runbook) => ({
+  fault: sick("the publish function's connections to the queue"),
+  changes: figuresDivided(row, runbook, 5),
+  async begin(setting) {
+    // Its environments have connections only once they were used.
+    const server = serverPublications(setting.stage, 8);
+    await setting.stage.minutes(2);
+    const fault = await inject(setting, [{ fault: 'host-outage', service: 'sqs', function: 'publish' }]);
+    return together(fault, server);
+  },
+});
+
+/** Posts over some of fan-out's connections fail: the clients that they were for are closed. */
+export const somePostsFail =
+  (perSecond: number, by: number, timeScale: number): ScenarioOf =>
+  (row, runbook) =>
+    faulty(
+      `${sick("some of the fan-out's connections to the gateway")}, so that clients are closed and come back`,
+      [{ fault: 'host-outage', service: 'execute-api', function: 'fan-out', share: 0.12, seed: 2 }],
+      { changes: figuresDivided(row, runbook, by), audience: { perSecond }, timeScale },
+    );
+
+/** Some of its environments are well, so that only some of what they do fails. */
+export const someAnswersFail: ScenarioOf = () =>
+  faulty(sick("some of the message function's connections to the queue"), [
+    { fault: 'host-outage', service: 'sqs', function: 'message', share: 0.5, seed: 1 },
+  ]);
+
+/** What a release adds to a function: a look at each event before it is handled. */
+const wrapped = (before: string): string =>
+  `const released = module.exports.handler;
+module.exports = { ...module.exports, handler: async (event, context) => { ${before} return released(event, context); } };`;
+/** What the release after it takes back. */
+const mended = 'module.exports = { ...module.exports, handler: released };';
+
+/** A release that no longer understands some publications. @param every so many of them */
+const misreads = (every: number, channel?: string): string => {
+  const isMeant = `frame.action === 'publish'${channel === undefined ? '' : ` && frame.channel === '${channel}'`}`;
+  return `let published = 0;
+${wrapped(`
+  const frame = event.requestContext.eventType === 'MESSAGE' ? JSON.parse(event.body) : {};
+  if (${isMeant} && ++published % ${every} === 0) event = { ...event, body: JSON.stringify({ ...frame, action: 'publsih' }) };
+`)}`;
+};
+
+export const releaseMisreads =
+  (every: number, by: number): ScenarioOf =>
+  (row, runbook) => ({
+    fault: `a release of the message function misreads every ${every}th publication`,
+    changes: figuresDivided(row, runbook, by),
+    async begin({ stage }) {
+      await stage.release('message', misreads(every));
+      return () => stage.release('message', mended);
+    },
+  });
+
+/** Only the probe is affected, so that no other alarm's remediation comes first. */
+export const releaseMisreadsProbe =
+  (every: number, more: Partial<Scenario> = {}): ScenarioOf =>
+  () => ({
+    fault: `a release of the message function misreads every ${every}th publication of the probe`,
+    ...more,
+    async begin({ stage }) {
+      await stage.release('message', misreads(every, probeChannel));
+      return () => stage.release('message', mended);
+    },
+  });
+
+/** A release that keeps more with each call. @param share of the function's memory that it comes to */
+export const releaseLeaks =
+  (share: number): ScenarioOf =>
+  () => ({
+    fault: `a release of the fan-out keeps 8 MB more with each call, up to ${Math.round(share * 100)} % of its memory`,
+    // Several environments of it share this machine's memory.
+    changes: [settingDivided('Function memory', 4)],
+    async begin({ stage }) {
+      const most = `${share} * Number(context.memoryLimitInMB) * 1024 * 1024`;
+      const leak = `const { heapTotal, external } = process.memoryUsage();
+  if (heapTotal + external < ${most}) kept.push(Buffer.alloc(8 * 1024 * 1024, 1));`;
+      await stage.release('fan-out', `const kept = [];\n${wrapped(leak)}`);
+      return () => stage.release('fan-out', mended);
+    },
+  });

@@ -1,0 +1,127 @@
+import type { AlarmRow, Runbook } from '../../lib/runbook/runbook.ts';
+import type { SignalName } from '../../lib/runbook/signals.ts';
+import type { Scenario, ScenarioOf } from '../scenario.ts';
+import {
+  leakOfAddress,
+  leakToFigure,
+  leakToMaximum,
+  manySilent,
+  networkCuts,
+  unusualCount,
+  vanishing,
+  wrongTokens,
+} from './connections.ts';
+import {
+  connectionsAreSlow,
+  fanOutIsBusy,
+  fanOutIsSlow,
+  moreThanIsDelivered,
+  nothingIsPublished,
+  pileOfMessages,
+  poisoned,
+  postsAreSlow,
+  publisherFloods,
+} from './delivery.ts';
+import {
+  answersAreSlow,
+  arrivalsRefused,
+  censusStops,
+  lostAndLockedOut,
+  nobodyGetsIn,
+  publicationsFail,
+  releaseLeaks,
+  releaseMisreads,
+  releaseMisreadsProbe,
+  serverPublicationsFail,
+  someAnswersFail,
+  somePostsFail,
+} from './functions.ts';
+import { heartbeatsThrottled, manyWrites } from './store.ts';
+
+/** What brings a signal to its threshold, unless a service's row says otherwise. */
+const bySignal: Partial<Record<SignalName, ScenarioOf>> = {
+  CensusRuns: censusStops,
+  ProbeSuccess: nobodyGetsIn,
+  UndeliverableMessages: poisoned,
+  DeadLetters: poisoned,
+  MessagesAccepted: nothingIsPublished,
+  ServerApiErrors: serverPublicationsFail,
+  ReplyLatency: answersAreSlow,
+  StoreThrottles: heartbeatsThrottled,
+  SilentConnections: manySilent,
+  ConnectionErrorRate: arrivalsRefused(4, 20),
+  ConnectionsUsed: leakToMaximum,
+  DeliveryLatency: fanOutIsSlow(800),
+};
+
+/** Rows of a service: how far a fault has to go for this threshold and not for the next, or which playbook is to help. */
+const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
+  archon: {
+    WebsocketConnectionsBelowExpected: lostAndLockedOut(0.5),
+    WebsocketConnectionErrors: arrivalsRefused(4, 10),
+    WebsocketErrors: publicationsFail(10),
+    WebsocketSendFailures: somePostsFail(6, 10, 60),
+    WebsocketBroadcastLatency: connectionsAreSlow(1_500),
+    WebsocketQueueGrowing: moreThanIsDelivered(10, 200, 50),
+    WebsocketQueueDepth: pileOfMessages(1_500, 1_000, 50),
+  },
+  'chat-backend': {
+    HealthCheckCritical: releaseMisreadsProbe(6),
+    HealthCheck: releaseMisreadsProbe(29),
+    ConnectionChurnCritical: somePostsFail(4, 1, 20),
+    ConnectionChurn: somePostsFail(1.2, 1, 20),
+    HeartbeatTimeoutsCritical: vanishing(400),
+    HeartbeatTimeouts: vanishing(1_000),
+    TransportClosesCritical: networkCuts(750, 0.009, { audience: { clients: 110, rooms: 11 } }),
+    TransportCloses: networkCuts(1_800, 0.009, { audience: { clients: 110, rooms: 11 } }),
+    FanOutBusyCritical: fanOutIsBusy(5, 5),
+    FanOutBusy: fanOutIsBusy(4, 6),
+    MemoryCritical: releaseLeaks(0.93),
+    MemoryHigh: releaseLeaks(0.87),
+    StoreCritical: manyWrites(10, 9_600),
+    StoreBusy: manyWrites(10, 9_000),
+    ErrorRateHigh: releaseMisreads(4, 10),
+  },
+  dojopool: {
+    DojoPoolWebSocketConnections: arrivalsRefused(4, 10),
+    DojoPoolWebSocketConnectionsDropping: lostAndLockedOut(0.3),
+    DojoPoolWebSocketConnectionsLost: lostAndLockedOut(0.8),
+    DojoPoolAuthenticationFailing: wrongTokens(4, 30),
+    DojoPoolAPIHighErrorRate: publicationsFail(10),
+    DojoPoolMovesLate: postsAreSlow(120),
+    DojoPoolMessageBacklog: publisherFloods(28, 250, 50),
+    DojoPoolMemory: releaseLeaks(0.9),
+    DojoPoolConcurrency: fanOutIsBusy(3, 3),
+  },
+  matchbook: {
+    WebSocketHighConnectionCount: leakToFigure(50),
+    ConnectionTrend: unusualCount,
+    ConnectionsRefused: leakOfAddress,
+    WebSocketMessageBacklog: publisherFloods(28, 450, 250),
+    OldestPrice: pileOfMessages(1_500, 1_000, 1),
+    UsersDisconnected: lostAndLockedOut(0.4),
+    ConnectionChurn: somePostsFail(3, 1, 20),
+  },
+  vitalstream: {
+    ProbeFailing: someAnswersFail,
+    StreamLatency: postsAreSlow(150),
+    StreamsWaiting: moreThanIsDelivered(10, 200, 1),
+    PatientsDisconnected: lostAndLockedOut(0.4),
+    DisconnectionRateCritical: somePostsFail(3, 1, 20),
+    DisconnectionRate: somePostsFail(0.6, 1, 20),
+    AbnormalDisconnections: networkCuts(1_500, 0.01, { calmMinutes: 60 }),
+    UnusualConnectionCount: unusualCount,
+    ConnectionErrorsByLogin: wrongTokens(4, 10),
+    ConnectionErrorsInternal: arrivalsRefused(4, 5),
+    FunctionsBusy: fanOutIsBusy(5, 5),
+    MemoryHigh: releaseLeaks(0.9),
+    QuotaNearLimit: manyWrites(10, 500),
+  },
+};
+
+/** @throws Error where nobody has thought of how to bring the alarm about */
+export function scenarioOf(row: AlarmRow, runbook: Runbook): Scenario {
+  const made = byRow[runbook.service]?.[row.name] ?? bySignal[row.condition.signal];
+  if (!made) throw new Error(`there is no drill for ${row.name} of ${runbook.service}, on ${row.condition.signal}`);
+  return made(row, runbook);
+}
