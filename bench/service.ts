@@ -54,15 +54,15 @@ function developerIn(printed: string): RunningService['developer'] {
 }
 
 /**
- * Synthesizes a service in dev and runs it as `npm start` does, with a state directory of its own. Its log goes to
+ * Synthesizes a service and runs it as `npm start` does, with a state directory of its own. Its log goes to
  * `.local/bench-<service>.log`.
  */
-export async function startService(service: string): Promise<RunningService> {
+export async function startService(service: string, env = 'dev'): Promise<RunningService> {
   const stateDirectory = await mkdtemp(join(tmpdir(), 'steadysocket-bench-'));
   await mkdir(join(root, '.local'), { recursive: true });
   const logFile = join('.local', `bench-${service}.log`);
   const log = await open(join(root, logFile), 'w');
-  const args = ['--service', service, '--port', '0', '--http-port', '0', '--state-dir', stateDirectory];
+  const args = ['--service', service, '--env', env, '--port', '0', '--http-port', '0', '--state-dir', stateDirectory];
   const child = spawn(process.execPath, ['local/main.ts', ...args], { cwd: root, stdio: ['ignore', 'pipe', log.fd] });
   await log.close();
   // A benchmark that is interrupted leaves nothing behind; on Ctrl-C the terminal tells the service too.

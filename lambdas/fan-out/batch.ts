@@ -34,6 +34,12 @@ export interface Group {
   readonly records: readonly QueueRecord[];
 }
 
+/** The queue that an event comes from, and how many messages of it there are. @param event of SQS */
+export function queueOf(event: unknown): { readonly arn: string; readonly records: number } {
+  const { Records } = batchSchema.parse(event);
+  return { arn: Records[0]?.eventSourceARN ?? '', records: Records.length };
+}
+
 function groupsOf(event: unknown): readonly Group[] {
   const { Records } = batchSchema.parse(event);
   const groups = Object.groupBy(Records, record => `${record.eventSourceARN} ${record.attributes.MessageGroupId}`);

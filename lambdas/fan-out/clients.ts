@@ -7,6 +7,7 @@ import { logger } from '../shared/logger.ts';
 import { dynamoDbMessageLog } from '../shared/message-log.ts';
 import { pacedCallback, postPace } from '../shared/post-pace.ts';
 import { dynamoDbPresence } from '../shared/presence.ts';
+import { quotaParts } from './quota-parts.ts';
 import type { fanOutVariables } from './variables.ts';
 
 /** "Lambda quotas": 1,024 file descriptors, and each post under way holds a socket. */
@@ -36,6 +37,13 @@ function openClients(variables: z.infer<typeof fanOutVariables>, parallelism: nu
     sqs,
     pace,
     callback: pacedCallback(sockets, pace),
+    quota: quotaParts({
+      client,
+      tableName: variables.OPERATIONS_TABLE,
+      invocations: variables.INVOCATIONS,
+      use: pace.use,
+      failed: error => logger.warn('not known who else posts, one part of the quota is used', error),
+    }),
     async end() {
       client.destroy();
       sqs.destroy();

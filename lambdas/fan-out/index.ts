@@ -4,7 +4,8 @@ import { logger } from '../shared/logger.ts';
 import { memoryMeter } from '../shared/memory-meter.ts';
 import { serviceMetrics } from '../shared/metrics.ts';
 import { readVariables } from '../shared/variables.ts';
-import { eachGroup, type Group, type Progress, type QueueRecord } from './batch.ts';
+import { furtherBatches, handleAnotherBatch } from './another-batch.ts';
+import { type BatchHandlers, eachGroup, type Group, type Progress, type QueueRecord, queueOf } from './batch.ts';
 import { postBudget } from './budget.ts';
 import { type Clients, renewedClients } from './clients.ts';
 import { sendDeadLetter } from './dead-letters.ts';
@@ -101,32 +102,60 @@ async function fromPublications({ id, records }: Group, d: Dependencies): Promis
   return { done: await deliver(id, items, d) };
 }
 
+const urlOf = (queueArn: string): string =>
+  queueArn === SHARD_TASKS_QUEUE_ARN ? SHARD_TASKS_QUEUE_URL : PUBLICATIONS_QUEUE_URL;
+
+function handlersOf(clients: Clients, control: Control, remainingMs: number): BatchHandlers {
+  const d = dependenciesOf(clients, control, remainingMs);
+  return {
+    handle: group =>
+      group.queueArn === SHARD_TASKS_QUEUE_ARN ? toShard(group, d, clients.sqs) : fromPublications(group, d),
+    async left({ id, records, queueArn }, error) {
+      // What there was no time for has not failed: it goes on at once.
+      const failed = error !== undefined && !(error instanceof OutOfTime);
+      if (failed) {
+        meter.failed();
+        logger.error('group not delivered, it is tried again', { group: id, error: error as Error });
+      }
+      try {
+        await retryAfter(failed ? groupDelaySeconds(records) : 0, urlOf(queueArn), records, clients.sqs);
+      } catch (cause) {
+        logger.error('group is tried again only when its visibility ends', { group: id, error: cause as Error });
+      }
+    },
+  };
+}
+
+/** Delivers what came, and where delivery is scaled up as many batches more beside it. */
+async function delivered(
+  event: unknown,
+  scale: number,
+  handlers: BatchHandlers,
+  sqs: Clients['sqs'],
+): Promise<SQSBatchResponse> {
+  const { arn, records } = queueOf(event);
+  const another = () =>
+    handleAnotherBatch({ url: urlOf(arn), arn }, handlers, sqs).catch((error: Error) =>
+      logger.error('another batch was not taken, or is not deleted and comes again', { queue: arn, error }),
+    );
+  const others = Promise.all(Array.from({ length: furtherBatches(scale, records) }, another));
+  try {
+    return await eachGroup(event, handlers);
+  } finally {
+    await others;
+  }
+}
+
 export async function handler(
   event: unknown,
   context: Pick<Context, 'getRemainingTimeInMillis' | 'memoryLimitInMB'>,
 ): Promise<SQSBatchResponse> {
   const { clients, control } = await current();
-  const d = dependenciesOf(clients, control, context.getRemainingTimeInMillis());
-  const isShard = ({ queueArn }: Group) => queueArn === SHARD_TASKS_QUEUE_ARN;
+  const scale = control.shards ?? 1;
   try {
-    return await eachGroup(event, {
-      handle: group => (isShard(group) ? toShard(group, d, clients.sqs) : fromPublications(group, d)),
-      async left(group, error) {
-        const { id, records } = group;
-        // What there was no time for has not failed: it goes on at once.
-        const failed = error !== undefined && !(error instanceof OutOfTime);
-        if (failed) {
-          meter.failed();
-          logger.error('group not delivered, it is tried again', { group: id, error: error as Error });
-        }
-        const queueUrl = isShard(group) ? SHARD_TASKS_QUEUE_URL : PUBLICATIONS_QUEUE_URL;
-        try {
-          await retryAfter(failed ? groupDelaySeconds(records) : 0, queueUrl, records, clients.sqs);
-        } catch (cause) {
-          logger.error('group is tried again only when its visibility ends', { group: id, error: cause as Error });
-        }
-      },
-    });
+    return await clients.quota.during(scale, () =>
+      delivered(event, scale, handlersOf(clients, control, context.getRemainingTimeInMillis()), clients.sqs),
+    );
   } finally {
     const used = memory(Number(context.memoryLimitInMB));
     if (used !== undefined) metrics.put('MemoryUsed', used);

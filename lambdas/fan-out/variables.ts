@@ -16,5 +16,7 @@ export const fanOutVariables = presenceVariables.extend({
   POST_PARALLELISM: number,
   POSTS_PER_SECOND: number,
   POST_BURST: number,
+  /** Invocations that there can be at once, each with its part of the request quota. */
+  INVOCATIONS: number,
   SHARD_SIZE: number,
 });

@@ -9,6 +9,8 @@ export interface PostPace {
   throttled(): void;
   /** Requests that can go within so many milliseconds from now. */
   within(milliseconds: number): number;
+  /** Makes rate and burst so many times those that were given; 1 at first. */
+  use(parts: number): void;
 }
 
 export interface PostPaceOptions {
@@ -32,14 +34,17 @@ export function postPace({ perSecond, burst, now = Date.now, sleep = setTimeout 
   let at = now();
   let slowedTo = perSecond;
   let slowedAt = Number.NEGATIVE_INFINITY;
-  const rate = () => {
+  let parts = 1;
+  /** Of one part. */
+  const partRate = () => {
     const sinceSeconds = Math.max(0, now() - slowedAt) / 1000;
     return Math.min(perSecond, slowedTo + recoveredShare * perSecond * sinceSeconds);
   };
+  const rate = () => parts * partRate();
   const refill = () => {
     const time = now();
     // A clock that is set back takes nothing away.
-    tokens = Math.min(burst, tokens + (Math.max(0, time - at) / 1000) * rate());
+    tokens = Math.min(parts * burst, tokens + (Math.max(0, time - at) / 1000) * rate());
     at = time;
   };
   return {
@@ -52,13 +57,18 @@ export function postPace({ perSecond, burst, now = Date.now, sleep = setTimeout 
       const time = now();
       if (time - slowedAt < oneEventMs) return;
       refill();
-      slowedTo = Math.max(slowestShare * perSecond, rate() / 2);
+      slowedTo = Math.max(slowestShare * perSecond, partRate() / 2);
       slowedAt = time;
       tokens = Math.min(tokens, 0);
     },
     within(milliseconds) {
       refill();
       return Math.max(0, tokens + (rate() * milliseconds) / 1000);
+    },
+    use(count) {
+      refill();
+      parts = count;
+      tokens = Math.min(parts * burst, tokens);
     },
   };
 }

@@ -96,6 +96,7 @@ export class Messages extends Construct {
         POST_PARALLELISM: String(settings.postParallelism),
         POSTS_PER_SECOND: String(rates.postsPerSecond),
         POST_BURST: String(rates.postBurst),
+        INVOCATIONS: String(settings.fanOutConcurrency + rates.shardConcurrency),
         SHARD_SIZE: String(rates.shardSize),
       },
     });

@@ -36,7 +36,7 @@ export interface PlaybookDefinition {
 /** Every playbook, by the name that a runbook gives it. */
 export const playbooks = {
   'scale-delivery': {
-    does: 'posts to a channel’s subscribers from more shards at once, each with its part of the request quota',
+    does: 'makes so many times the posts at once, from as many batches and with as many parts of the request quota as others leave; large channels get as many shards',
     parameter: {
       kind: 'figure',
       name: 'shards',

@@ -22,7 +22,6 @@ const mostPosts = 500;
 
 /** What each figure that a runbook can ask for means here; by index, since JSONPath can look up and not multiply. */
 export interface DeliverySteps {
-  readonly shards: readonly number[];
   /** Posts at once in one invocation. */
   readonly parallelism: readonly number[];
   /** The next step down; 1 is what there was before. */
@@ -40,18 +39,18 @@ type Bounds = Pick<
 >;
 
 /**
- * More shards than there are invocations at once would wait for each other, and more posts at once than this service's
- * share of the quota allows while one may take would only wait for their turn. The pace of each invocation stays what it is.
+ * More posts at once than an invocation's parts of the quota allow while one may take would only wait for their turn. It has
+ * as many parts as are asked for at most, where the other invocations leave them.
  */
 export function deliverySteps(settings: Bounds): DeliverySteps {
   const { maximum } = playbooks['scale-delivery'].parameter;
   const { postParallelism, fanOutConcurrency, postTimeoutSeconds } = settings;
-  const { postsPerSecond } = deliveryRates(settings);
-  const ceiling = Math.max(postParallelism, Math.min(mostPosts, postsPerSecond * postTimeoutSeconds));
+  const { postsPerSecond, shardConcurrency } = deliveryRates(settings);
+  const invocations = fanOutConcurrency + shardConcurrency;
+  const ceiling = (n: number) => Math.min(mostPosts, Math.min(n, invocations) * postsPerSecond * postTimeoutSeconds);
   const steps = Array.from({ length: maximum + 1 }, (_, n) => Math.max(1, n));
   return {
-    shards: steps.map(n => Math.min(n, Math.max(2, fanOutConcurrency))),
-    parallelism: steps.map(n => Math.min(n * postParallelism, ceiling)),
+    parallelism: steps.map(n => Math.max(postParallelism, Math.min(n * postParallelism, ceiling(n)))),
     half: steps.map(n => Math.floor(n / 2)),
   };
 }
@@ -65,12 +64,11 @@ export function scaleDelivery(playbook: Playbook, table: StoreTable, settings: S
   const steps = deliverySteps(settings);
   const lookUp = (id: string, next: State): State => {
     const known = new Pass(playbook, `${id}: what is possible`, {
-      result: Result.fromObject({ shards: steps.shards, parallelism: steps.parallelism }),
+      result: Result.fromObject({ parallelism: steps.parallelism }),
       resultPath: '$.steps',
     });
     const found = new Pass(playbook, id, {
       parameters: {
-        'shards.$': 'States.ArrayGetItem($.steps.shards, $.parameters.shards)',
         'parallelism.$': 'States.ArrayGetItem($.steps.parallelism, $.parameters.shards)',
       },
       resultPath: '$.to',
@@ -82,14 +80,15 @@ export function scaleDelivery(playbook: Playbook, table: StoreTable, settings: S
   const { run, dryRun, undo } = controlChange(playbook, {
     table,
     fields: [
-      { name: fields[0], value: { 'N.$': "States.Format('{}', $.to.shards)" } },
+      { name: fields[0], value: { 'N.$': "States.Format('{}', $.parameters.shards)" } },
       { name: fields[1], value: { 'N.$': "States.Format('{}', $.to.parallelism)" } },
     ],
     weaker: '<',
     says: format(
-      'large channels get {} shards and each invocation {} posts at once, of {} asked for',
-      '$.to.shards',
+      'each invocation makes up to {} posts at once, from {} batches and with up to {} parts of the quota; large channels get {} shards',
       '$.to.parallelism',
+      '$.parameters.shards',
+      '$.parameters.shards',
       '$.parameters.shards',
     ),
   });

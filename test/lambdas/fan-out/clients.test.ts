@@ -28,6 +28,7 @@ const variables = fanOutVariables.parse({
   POST_PARALLELISM: '10',
   POSTS_PER_SECOND: '10',
   POST_BURST: '10',
+  INVOCATIONS: '5',
   SHARD_SIZE: '10',
 });
 

@@ -79,6 +79,21 @@ test('a refusal halves the rate, others of the same moment do not, and it comes 
   expect(pace.within(1_000)).toBeCloseTo(120);
 });
 
+test('it uses as many parts as it is told, in rate and burst, and a refusal halves them all', async () => {
+  const { clock, pace, within } = paced(100, 20);
+  pace.use(3);
+  // What was not used before is no more than one burst.
+  expect(pace.within(0)).toBeCloseTo(20);
+  about(320, await within(1_000));
+  await clock.advance(10_000);
+  expect(pace.within(1_000)).toBeCloseTo(360);
+  pace.throttled();
+  expect(pace.within(100)).toBeCloseTo(15);
+  await clock.advance(60_000);
+  pace.use(1);
+  expect(pace.within(1_000)).toBeCloseTo(120);
+});
+
 test('however often it is refused, it goes on slowly', async () => {
   const { clock, pace } = paced(100, 20);
   for (let n = 0; n < 50; n += 1) {
@@ -102,7 +117,7 @@ describe('a post that is refused because of the rate', () => {
       close: async () => 'closed',
       exists: async () => true,
     };
-    const pace = { turn: async () => {}, throttled: () => slowed.push(1), within: () => 0 };
+    const pace = { turn: async () => {}, throttled: () => slowed.push(1), within: () => 0, use: () => {} };
     const { post } = pacedCallback(callback, pace, async () => {});
     return { post, posted, slowed: () => slowed.length };
   }
