@@ -46,7 +46,7 @@ export interface AlarmTemplate {
  * without CDK's hash, e.g. `MessagesPublicationsDeadLetters`, so that cases can name it.
  */
 export function readAlarmTemplate(directory: string, service: string, environment: string): AlarmTemplate {
-  const { resources } = readAssembly(directory, readable);
+  const { resources } = readAssembly(directory, alarmsOnly);
   const prefix = `${service}-${environment}-`;
   const alarms = resources.filter(
     ({ stack, type }) => stack === `${prefix}Observability` && (type === metricAlarm || type === compositeAlarm),
@@ -81,21 +81,20 @@ const ofFunction: Identities[string] = ({ property }, { partition, region, accou
   return { physicalId: arn, attributes: { FunctionArn: arn, AliasArn: arn, Version: 'live' } };
 };
 
-const own: Identities = {
-  ...cloudWatchIdentities,
-  'AWS::Lambda::Version': ofFunction,
-  'AWS::Lambda::Alias': ofFunction,
-};
+/** Identities of every type: those that are given, and names for all others, which are not run. */
+export function readable(given: Identities): Identities {
+  const own: Identities = { 'AWS::Lambda::Version': ofFunction, 'AWS::Lambda::Alias': ofFunction, ...given };
+  return new Proxy<Record<string, Identities[string]>>(
+    {},
+    {
+      getOwnPropertyDescriptor: () => ({ configurable: true, enumerable: true }),
+      get: (_, type: string) =>
+        own[type] ?? ((declaration: Declaration, place: Place) => named(declaration, type, place)),
+    },
+  );
+}
 
-/** Of every type, since nothing but alarms is run here. */
-const readable: Identities = new Proxy<Record<string, Identities[string]>>(
-  {},
-  {
-    getOwnPropertyDescriptor: () => ({ configurable: true, enumerable: true }),
-    get: (_, type: string) =>
-      own[type] ?? ((declaration: Declaration, place: Place) => named(declaration, type, place)),
-  },
-);
+const alarmsOnly = readable(cloudWatchIdentities);
 
 /**
  * Feeds a case's series minute by minute to the local evaluation of the alarms that it expects something of, as far as its
