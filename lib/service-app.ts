@@ -1,5 +1,5 @@
 import { type App, Tags } from 'aws-cdk-lib';
-import { assertReachable } from './config/contacts.ts';
+import { reportUnreachable } from './config/contacts.ts';
 import type { Environment } from './config/environment.ts';
 import { loadEnvironment } from './config/load.ts';
 import { ObservabilityStack } from './observability/observability-stack.ts';
@@ -45,10 +45,14 @@ export async function serviceApp(app: App, selection: Selection): Promise<void> 
     const services = listServices(selection.runbooks).join(', ');
     throw new SelectionError(`say what to build with -c service=SERVICE -c env=ENVIRONMENT; services: ${services}`);
   }
-  const runbook = loadRunbook(service, selection.runbooks, warning => console.error(`warning: ${described(warning)}`));
   const loaded = await loadEnvironment(env, selection.environments);
   const environment = selection.anonymous ? withAnonymous(loaded) : loaded;
-  assertReachable(runbook, environment);
+  const runbook = loadRunbook(
+    service,
+    selection.runbooks,
+    warning => console.error(`warning: ${described(warning)}`),
+    reading => reportUnreachable(reading, environment),
+  );
   const { account, region } = environment;
   const props = { runbook, environment, env: { region, ...(account !== undefined && { account }) } };
   const realtime = new RealtimeStack(app, `${service}-${env}-Realtime`, props);

@@ -1,13 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { missingAddresses } from '../../lib/config/contacts.ts';
-import { effectiveSettings } from '../../lib/config/effective-settings.ts';
+import { reportUnreachable } from '../../lib/config/contacts.ts';
 import type { Environment } from '../../lib/config/environment.ts';
-import { EnvironmentErrors } from '../../lib/config/environment-errors.ts';
 import { described } from '../../lib/runbook/problem.ts';
 import { share } from '../../lib/runbook/quantity.ts';
 import { checkRunbook, listServices } from '../../lib/runbook/reader.ts';
-import type { Runbook } from '../../lib/runbook/runbook.ts';
+import type { Settings } from '../../lib/runbook/settings.ts';
+import { conflicts } from '../../lib/runbook/settings-rules.ts';
 
 export interface CheckOptions {
   /** Files; every service of the directory where there are none. */
@@ -32,38 +31,42 @@ export interface CheckResult {
 export function checkRunbooks({ files, directory, environments, today }: CheckOptions): CheckResult {
   const paths = files.length > 0 ? files : listServices(directory).map(service => join(directory, `${service}.md`));
   const readings = paths.map(path => ({ path, ...checkRunbook(path, readFileSync(path, 'utf8'), today) }));
-  const errors = readings.flatMap(({ path, problems, runbook }) => [
-    ...problems.errors().problems.map(described),
-    ...(runbook ? environments.flatMap(environment => deployable(runbook, environment)) : []).map(
-      problem => `${path}: ${problem}`,
-    ),
-  ]);
+  const errors = readings.flatMap(({ path, ...reading }) => {
+    for (const environment of environments) reportUnreachable(reading, environment);
+    return [
+      ...reading.problems.errors().problems.map(described),
+      ...environments.flatMap(environment => conflictsOf(path, reading.settings, environment)),
+    ];
+  });
   const warnings = readings.flatMap(({ problems }) => problems.warnings().map(described));
-  const runbooks = readings.flatMap(({ runbook, path }) =>
-    runbook && basename(path) !== 'template.md' ? [runbook] : [],
+  const shares = sharesOf(
+    readings.flatMap(({ path, settings: { requestQuotaShare } }) => {
+      const service = basename(path, '.md');
+      return service === 'template' || requestQuotaShare === undefined ? [] : [{ service, requestQuotaShare }];
+    }),
   );
-  const shares = sharesOf(runbooks);
   const lines = [...errors, ...warnings.map(warning => `warning: ${warning}`), ...shares.lines];
   return { lines, passed: errors.length === 0 && shares.total <= 1 };
 }
 
-/** What keeps a runbook from being deployed in an environment. */
-function deployable(runbook: Runbook, environment: Environment): string[] {
-  const problems = missingAddresses(runbook, environment);
-  try {
-    effectiveSettings(runbook, environment);
-  } catch (error) {
-    if (!(error instanceof EnvironmentErrors)) throw error;
-    problems.push(...error.problems.map(problem => `in ${environment.name}: ${problem}`));
-  }
-  return problems;
+/** What in an environment's limits does not go together with the settings, as far as these are known. */
+function conflictsOf(path: string, settings: Partial<Settings>, { name, limits }: Environment): string[] {
+  const worded = (found: Partial<Settings>) =>
+    conflicts(found).map(({ field, read, expected }) => `${field}: ${read}; expected ${expected}`);
+  const inRunbook = worded(settings);
+  return worded({ ...settings, ...limits })
+    .filter(conflict => !inRunbook.includes(conflict))
+    .map(conflict => `${path}: in ${name}: ${conflict}`);
 }
 
 /** Each service's part of the account's request quota, and all together. */
-function sharesOf(runbooks: readonly Runbook[]): { readonly lines: readonly string[]; readonly total: number } {
+function sharesOf(services: readonly { readonly service: string; readonly requestQuotaShare: number }[]): {
+  readonly lines: readonly string[];
+  readonly total: number;
+} {
   // Hundredths of a percent, so that shares which add up to the whole do so in binary too.
-  const total = Math.round(runbooks.reduce((sum, { settings }) => sum + settings.requestQuotaShare, 0) * 1e4) / 1e4;
-  const lines = runbooks.map(({ service, settings }) => `${service}: ${share.format(settings.requestQuotaShare)}`);
+  const total = Math.round(services.reduce((sum, { requestQuotaShare }) => sum + requestQuotaShare, 0) * 1e4) / 1e4;
+  const lines = services.map(({ service, requestQuotaShare }) => `${service}: ${share.format(requestQuotaShare)}`);
   if (lines.length === 0) return { lines, total };
   const heading = 'Share of the account’s request quota:';
   const sum =

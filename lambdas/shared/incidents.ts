@@ -77,7 +77,7 @@ export const incidentSchema = z.object({
   confirmations: z.record(z.string(), byPerson).default({}),
   /** Whether somebody was told of it. */
   announced: z.boolean().default(false),
-  /** Topics of those whom the escalation told. */
+  /** Topic and channel of those whom the escalation told, as JSON. */
   paged: z.set(z.string()).default(new Set()),
   /** More severe alarms of the same signal. */
   supersededBy: z.set(z.string()).default(new Set()),

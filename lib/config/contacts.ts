@@ -1,7 +1,7 @@
 import { nearestName } from '../runbook/nearest-name.ts';
-import type { Channel, Runbook } from '../runbook/runbook.ts';
+import type { Reading } from '../runbook/reader.ts';
+import type { Channel } from '../runbook/runbook.ts';
 import type { Contact, Environment } from './environment.ts';
-import { EnvironmentErrors } from './environment-errors.ts';
 
 /** Where an environment keeps the address for a channel. */
 export const addressFields: Readonly<Record<Channel, keyof Contact>> = {
@@ -12,35 +12,26 @@ export const addressFields: Readonly<Record<Channel, keyof Contact>> = {
   phone: 'phone',
 };
 
-/** What an escalation names and the environment has no address for; one problem a contact or channel. */
-export function missingAddresses(
-  { escalation }: Pick<Runbook, 'escalation'>,
+/** Reports what an escalation names and the environment has no address for, at the contact's place in the table. */
+export function reportUnreachable(
+  { escalation, problems }: Pick<Reading, 'escalation' | 'problems'>,
   { name, contacts }: Pick<Environment, 'name' | 'contacts'>,
-): string[] {
-  const problems = escalation.flatMap(step => {
+): void {
+  for (const { step, at } of escalation) {
+    if (step.contact === undefined) continue;
     const contact = contacts[step.contact];
     if (!contact) {
-      const nearest = nearestName(step.contact, Object.keys(contacts));
-      const suggestion = nearest === undefined ? '' : ` (did you mean ${nearest}?)`;
-      return [`contact \`${step.contact}\`, which ${name} does not have; expected one of its contacts${suggestion}`];
+      const names = Object.keys(contacts);
+      const nearest = nearestName(step.contact, names);
+      const expected = nearest === undefined ? `one of its contacts: ${names.join(', ')}` : 'one of its contacts';
+      problems.report(at, `contact \`${step.contact}\`, which ${name} does not have`, expected, nearest);
+      continue;
     }
-    const missing = step.channels.filter(channel => contact[addressFields[channel]] === undefined);
-    return missing.map(
-      channel =>
-        `contact \`${step.contact}\` by ${channel}; expected \`${addressFields[channel]}\` in ${name}.contacts.${step.contact}`,
-    );
-  });
-  return [...new Set(problems)];
-}
-
-/**
- * Checks that everybody whom a runbook calls can be reached in an environment.
- * @throws EnvironmentErrors that names each contact and channel without an address
- */
-export function assertReachable(
-  runbook: Pick<Runbook, 'service' | 'escalation'>,
-  environment: Pick<Environment, 'name' | 'contacts'>,
-): void {
-  const problems = missingAddresses(runbook, environment);
-  if (problems.length > 0) throw new EnvironmentErrors(`${runbook.service} in ${environment.name}`, problems);
+    for (const channel of step.channels ?? []) {
+      const field = addressFields[channel];
+      if (contact[field] !== undefined) continue;
+      const expected = `\`${field}\` in ${name}.contacts.${step.contact}`;
+      problems.report(at, `contact \`${step.contact}\` by ${channel}`, expected);
+    }
+  }
 }

@@ -8,6 +8,7 @@ import type { Runbook, Severity } from '../runbook/runbook.ts';
 import { AlarmLimits } from './alarm-limits.ts';
 import { awsDimensions } from './aws-dimensions.ts';
 import { PlatformAlarms } from './platform-alarms.ts';
+import { PlatformEnds } from './platform-ends.ts';
 import { EscalationAlarms, RecoveryAlarms } from './recovery-alarms.ts';
 import { RunbookAlarms } from './runbook-alarms.ts';
 import { runbookLink } from './runbook-link.ts';
@@ -77,6 +78,9 @@ export class ObservabilityStack extends Stack {
       escalation: runbook.escalation,
     });
     new PlatformAlarms(this, 'Platform', { prefix, realtime, link: link(), told: told('P2') });
+    // Platform alarms are of P2, and those of the remediation of P1.
+    const ofPlatform = [...this.topics.bySeverity].filter(([severity]) => severity === 'P1' || severity === 'P2');
+    new PlatformEnds(this, 'PlatformEnds', { prefix, told: new Map(ofPlatform) });
     new ServiceDashboard(this, 'Board', {
       prefix,
       runbook,

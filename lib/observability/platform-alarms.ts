@@ -54,10 +54,7 @@ export class PlatformAlarms extends Construct {
         datapointsToAlarm: minutes,
         treatMissingData: TreatMissingData.NOT_BREACHING,
       });
-      if (told) {
-        alarm.addAlarmAction(told);
-        alarm.addOkAction(told);
-      }
+      if (told) alarm.addAlarmAction(told);
       return alarm;
     });
   }

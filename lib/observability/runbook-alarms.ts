@@ -83,10 +83,8 @@ export class RunbookAlarms extends Construct {
           metrics,
         });
         const action = paged(row);
-        if (action) {
-          alarm.addAlarmAction(action);
-          alarm.addOkAction(action);
-        }
+        // That it is over is told when the incident is closed.
+        if (action) alarm.addAlarmAction(action);
         row.quiet.forEach(({ schedule, duration, timeZone }, index) => {
           new AlarmMuteRule(this, `${row.name}Quiet${index}`, {
             alarmMuteRuleName: `${prefix}-${row.name}-quiet-${index}`,

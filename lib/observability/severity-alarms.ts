@@ -45,10 +45,8 @@ export class SeverityAlarms extends Construct {
           alarmRule: AlarmRule.anyOf(...rows.map(firing)),
         });
         const action = told(severity);
-        if (action) {
-          alarm.addAlarmAction(action);
-          alarm.addOkAction(action);
-        }
+        // That it is over is told when the incident is closed.
+        if (action) alarm.addAlarmAction(action);
         return [[severity, alarm] as const];
       }),
     );

@@ -27,9 +27,18 @@ const protocols: Readonly<Record<Channel, 'https' | 'email' | 'sms'>> = {
   phone: 'sms',
 };
 
+/** The message attribute by which a page to a contact names the channels it goes out on, as a `String.Array`. */
+export const channelsAttribute = 'channels';
+
+interface Address {
+  readonly contact: string;
+  readonly channel: Channel;
+}
+
 /**
  * A topic for each contact of the ladder, with the contact's channels as subscriptions, and one for each severity, to which
- * belongs who is told at once. All are encrypted with a key that CloudWatch may use: with the key that AWS manages, an alarm's
+ * belongs who is told at once. A contact's channels take the messages that name them and no others; a severity's take all, since
+ * the notification of an alarm cannot carry attributes. All are encrypted with a key that CloudWatch may use: with the key that AWS manages, an alarm's
  * notification would be dropped without a word.
  */
 export class Topics extends Construct {
@@ -71,14 +80,26 @@ export class Topics extends Construct {
       );
       return created;
     };
-    const subscribe = (to: Topic, contact: string, channels: Iterable<Channel>) => {
-      for (const channel of channels) {
+    const subscribe = (to: Topic, addresses: readonly Address[], isFiltered: boolean) => {
+      const endpointOf = ({ contact, channel }: Address) => {
         const endpoint = contacts[contact]?.[addressFields[channel]];
         if (endpoint === undefined) throw new Error(`${contact} has no address on ${channel}`);
-        new CfnSubscription(to, `${contact}-${channel}`, {
+        return endpoint;
+      };
+      // "Subscribe" in the SNS API reference: one endpoint has one subscription to a topic, and one filter policy, e.g. where the
+      // phone is rung by a text as well.
+      const byEndpoint = Map.groupBy(addresses, address => `${protocols[address.channel]} ${endpointOf(address)}`);
+      for (const [first, ...others] of byEndpoint.values()) {
+        if (!first) continue;
+        const all = [first, ...others];
+        new CfnSubscription(to, all.map(({ contact, channel }) => `${contact}-${channel}`).join('-'), {
           topicArn: to.topicArn,
-          protocol: protocols[channel],
-          endpoint,
+          protocol: protocols[first.channel],
+          endpoint: endpointOf(first),
+          ...(isFiltered && {
+            filterPolicy: { [channelsAttribute]: all.map(({ channel }) => channel) },
+            filterPolicyScope: 'MessageAttributes',
+          }),
         });
       }
     };
@@ -87,7 +108,7 @@ export class Topics extends Construct {
     this.byContact = new Map(
       [...byContact].map(([contact, steps]) => {
         const created = topic(contact, contact, `${title}: ${contact}`);
-        subscribe(created, contact, new Set(steps.flatMap(({ channels }) => channels)));
+        subscribe(created, addressesOf(steps), true);
         return [contact, created];
       }),
     );
@@ -98,10 +119,15 @@ export class Topics extends Construct {
           step =>
             step.afterSeconds === 0 && step.condition === undefined && (step.severities?.includes(severity) ?? true),
         );
-        for (const [contact, steps] of Map.groupBy(atOnce, step => step.contact))
-          subscribe(created, contact, new Set(steps.flatMap(({ channels }) => channels)));
+        subscribe(created, addressesOf(atOnce), false);
         return [severity, created];
       }),
     );
   }
+}
+
+/** Everybody whom the steps tell, each on each channel once. */
+function addressesOf(steps: readonly EscalationStep[]): Address[] {
+  const all = steps.flatMap(({ contact, channels }) => channels.map(channel => ({ contact, channel })));
+  return [...new Map(all.map(address => [`${address.contact} ${address.channel}`, address])).values()];
 }

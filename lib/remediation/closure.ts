@@ -11,6 +11,7 @@ import {
   Succeed,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { channelsAttribute } from '../observability/topics.ts';
 import { MachinePermissions, type PageTopics, type StoreTable } from './permissions.ts';
 import { format, IncidentWrites, inAnyCase, publish, task } from './states.ts';
 
@@ -115,30 +116,7 @@ export class Closure extends Construct {
       },
       resultPath: '$.incident',
     });
-    const both = new Pass(this, 'Those and who is told at once', {
-      parameters: { 'topics.$': '$.both.lists[*][*]' },
-      resultPath: '$.told',
-    });
-    const lists = new Pass(this, 'Both lists', {
-      parameters: { 'lists.$': 'States.Array(States.Array($.topic), $.incident.Item.paged.SS)' },
-      resultPath: '$.both',
-    });
-    const one = new Pass(this, 'Who is told at once', {
-      parameters: { 'topics.$': 'States.Array($.topic)' },
-      resultPath: '$.told',
-    });
-    const tell = new MapState(this, 'Tell all of them', {
-      itemsPath: '$.told.topics',
-      itemSelector: {
-        'id.$': '$.id',
-        'alarm.$': '$.alarm',
-        'ending.$': '$.ending',
-        'says.$': '$.says',
-        'topic.$': '$$.Map.Item.Value',
-      },
-      resultPath: JsonPath.DISCARD,
-    });
-    const message = publish(this, 'Tell the end', {
+    const says = {
       topic: '$.topic',
       subject: format('{}: {}', '$.alarm', '$.ending'),
       message: format(
@@ -148,6 +126,23 @@ export class Closure extends Construct {
         '$.says',
         '$.id',
       ),
+    };
+    const atOnce = publish(this, 'Tell who was told at once', says);
+    const tell = new MapState(this, 'Tell who else was paged', {
+      itemsPath: '$.incident.Item.paged.SS',
+      itemSelector: {
+        'id.$': '$.id',
+        'alarm.$': '$.alarm',
+        'ending.$': '$.ending',
+        'says.$': '$.says',
+        'paged.$': 'States.StringToJson($$.Map.Item.Value)',
+      },
+      resultPath: JsonPath.DISCARD,
+    });
+    const message = publish(this, 'Tell the end', {
+      ...says,
+      topic: '$.paged.topic',
+      attributes: { [channelsAttribute]: { DataType: 'String.Array', 'StringValue.$': '$.paged.channels' } },
     });
     tell.itemProcessor(inAnyCase(message, new Pass(this, 'Told')));
 
@@ -192,13 +187,11 @@ export class Closure extends Construct {
       .otherwise(inAnyCase(closed, free));
     inAnyCase(free, read);
     const anyPaged = new Choice(this, 'Was anybody else paged')
-      .when(Condition.isPresent('$.incident.Item.paged.SS[0]'), lists)
-      .otherwise(one);
-    inAnyCase(read, anyPaged);
-    lists.next(both);
-    both.next(tell);
-    one.next(tell);
-    tell.next(check).next(checkAny).next(allUndone);
+      .when(Condition.isPresent('$.incident.Item.paged.SS[0]'), tell)
+      .otherwise(check);
+    inAnyCase(read, inAnyCase(atOnce, anyPaged));
+    tell.next(check);
+    check.next(checkAny).next(allUndone);
     each.next(whichEnd);
 
     this.machine = new StateMachine(this, 'Machine', {

@@ -15,8 +15,9 @@ import {
   WaitTime,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { channelsAttribute } from '../observability/topics.ts';
 import { seconds } from '../runbook/quantity.ts';
-import type { EscalationStep } from '../runbook/runbook.ts';
+import type { Channel, EscalationStep } from '../runbook/runbook.ts';
 import { MachinePermissions, machineArn, type PageTopics, type StoreTable } from './permissions.ts';
 import { format, IncidentWrites, inAnyCase, publish, task } from './states.ts';
 
@@ -66,10 +67,12 @@ const isOver = (...over: readonly string[]) =>
     Condition.or(Condition.stringEquals(status, 'closed'), ...over.map(each => Condition.stringEquals(status, each))),
   );
 
-/** Subscriptions may filter by it: a contact has channels that this step does not use. */
-const channelsAttribute = (channels: readonly string[]) => ({
-  channels: { DataType: 'String.Array', StringValue: JSON.stringify(channels) },
-});
+/** Topics of contacts filter by it: a contact has channels that a step does not use. */
+const attributesOf = (channels: object) => ({ [channelsAttribute]: { DataType: 'String.Array', ...channels } });
+
+/** As the incident keeps who was paged, and `Closure` reads it: a channel each, since another step may use others too. */
+const pagedEntries = (topic: string, channels: readonly Channel[]): string[] =>
+  channels.map(channel => JSON.stringify({ topic, channels: JSON.stringify([channel]) }));
 
 /**
  * The runbook's escalation as a state machine: who is told how long after the alarm, while the incident is open and nobody has
@@ -167,14 +170,14 @@ export class Escalation extends Construct {
         '$.id',
         '$.id',
       ),
-      attributes: channelsAttribute(step.channels),
+      attributes: attributesOf({ StringValue: JSON.stringify(step.channels) }),
     });
     const noted = this.writes.note(
       this,
       `Write ${step.name}`,
       'page',
       `after ${after}: ${step.contact} by ${step.channels.join(', ')}`,
-      { add: { paged: { SS: [topic] } } },
+      { add: { paged: { SS: pagedEntries(topic, step.channels) } } },
     );
     const failed = this.writes.note(
       this,
@@ -201,6 +204,7 @@ export class Escalation extends Construct {
           contact: step.contact,
           channels: JSON.stringify(step.channels),
           topic: topic(step.contact),
+          paged: pagedEntries(topic(step.contact), step.channels),
           told: 0,
           ...(alarm !== undefined && { condition: alarm }),
           ...(step.everySeconds !== undefined && { everySeconds: step.everySeconds }),
@@ -228,14 +232,14 @@ export class Escalation extends Construct {
         '$.id',
         '$.id',
       ),
-      attributes: { channels: { DataType: 'String.Array', 'StringValue.$': '$.channels' } },
+      attributes: attributesOf({ 'StringValue.$': '$.channels' }),
     });
     const first = this.noteIn(
       scope,
       'Write the first',
       format('{} is told, and every time again until it is over', '$.contact'),
       {
-        add: { paged: { 'SS.$': 'States.Array($.topic)' } },
+        add: { paged: { 'SS.$': '$.paged' } },
       },
     );
     const counted = this.writes.change(scope, 'Count it', { add: { updates: { N: '1' } } });

@@ -57,7 +57,9 @@ export class FailureAlarms extends Construct {
         metric,
         threshold: 0,
         comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
-        evaluationPeriods: 1,
+        // Gaps are filled with 0, and what AWS puts late is 0 until then: the newest minute must not be the only one that counts.
+        evaluationPeriods: 3,
+        datapointsToAlarm: 1,
         treatMissingData: TreatMissingData.NOT_BREACHING,
       });
       alarm.addAlarmAction(told);

@@ -27,21 +27,23 @@ type Column = (typeof columns)['required' | 'optional'][number];
 const longestName = 205;
 const rules = { defaultPeriods: 1, alarm: true } as const;
 
-/** Reads `## Alarms`; what is wrong in it is reported at its place. The rows are complete only if nothing was reported. */
-export function readAlarms(document: Document, problems: Problems): AlarmRow[] {
+/** Reads `## Alarms`; what is wrong in it is reported at its place. Each row has what could be read of it. */
+export function readAlarms(document: Document, problems: Problems): Partial<AlarmRow>[] {
   const section = findSection(document, 'Alarms', problems);
   const header = `| ${columns.required.join(' | ')} |`;
   const table = section && findTable(section, header, problems);
   if (!section || !table) return [];
   const reader = new AlarmsReader(new Anchors(document), problems);
-  const rows = readTable(table, columns, problems);
-  const alarms = rows.flatMap(row => reader.read(row));
+  const rows = readTable(table, columns, problems).map(row => ({ at: row.cells.Alarm?.at, alarm: reader.read(row) }));
   if (table.children.length === 1) problems.report(section.at, 'a table without alarms', 'a row for each alarm');
-  for (const { index, read, expected } of contradictions(alarms.map(({ alarm }) => alarm))) {
-    const at = alarms[index]?.at;
+  const comparable = rows.flatMap(({ at, alarm: { name, severity, condition, text } }) =>
+    at && name && severity && condition && text ? [{ at, name, severity, condition, text }] : [],
+  );
+  for (const { index, read, expected } of contradictions(comparable)) {
+    const at = comparable[index]?.at;
     if (at) problems.report(at, read, expected);
   }
-  return alarms.map(({ alarm }) => alarm);
+  return rows.map(({ alarm }) => alarm);
 }
 
 class AlarmsReader {
@@ -54,17 +56,22 @@ class AlarmsReader {
     this.#problems = problems;
   }
 
-  /** The alarm and where it is named; none where a part of the row is wrong. */
-  read({ cells }: Row<Column>): { readonly alarm: AlarmRow; readonly at: Point }[] {
+  read({ cells }: Row<Column>): Partial<AlarmRow> {
     const name = cells.Alarm && this.#name(cells.Alarm);
     const condition = this.#condition(cells.Signal, cells['Fires when']);
     const severity = cells.Severity && this.#severity(cells.Severity);
     const procedure = cells.Procedure && this.#anchors.linked(cells.Procedure, this.#problems);
     const remediation = cells.Remediation && readRemediation(cells.Remediation, this.#problems);
     const quiet = cells.Quiet ? readQuietHours(cells.Quiet, this.#problems) : [];
-    if (!cells.Alarm || !name || !condition || !severity || !procedure || !remediation) return [];
-    const text = `${cells.Signal?.text} ${cells['Fires when']?.text}`;
-    return [{ alarm: { name, condition, severity, procedure, remediation, quiet, text }, at: cells.Alarm.at }];
+    return {
+      ...(name && { name }),
+      // As text of a condition that was read only: it is quoted.
+      ...(condition && { condition, text: `${cells.Signal?.text} ${cells['Fires when']?.text}` }),
+      ...(severity && { severity }),
+      ...(procedure && { procedure }),
+      ...(remediation && { remediation }),
+      quiet,
+    };
   }
 
   #name({ text, at }: Cell): string | undefined {

@@ -1,11 +1,11 @@
-import type { Comparison, Condition, MinimumSample, ThresholdCondition } from './condition.ts';
-import { counted, toMetric } from './measure.ts';
+import { type Comparison, type Condition, foregone, type MinimumSample, type ThresholdCondition } from './condition.ts';
+import { counted, fromMetric, toMetric } from './measure.ts';
 import { nearestName } from './nearest-name.ts';
 import type { Point, Problems } from './problem.ts';
 import { seconds } from './quantity.ts';
 import type { Scanner } from './scanner.ts';
 import { readSignal, type SignalReference } from './signal-reference.ts';
-import { type SignalDefinition, type Statistic, signalFor } from './signals.ts';
+import { rangeOf, type SignalDefinition, type SignalName, type Statistic, signalFor } from './signals.ts';
 
 /** Which conditions a table takes. */
 export interface ConditionRules {
@@ -184,6 +184,7 @@ class ConditionReader {
     }
     if (figure === undefined) return undefined;
     const perPeriod = rate ? (figure * (period ?? minute)) / minute : figure;
+    if (!this.#saysSomething(at, this.#reference.signal, sign as Comparison, perPeriod)) return undefined;
     return { kind: 'threshold', comparison: sign as Comparison, threshold: perPeriod };
   }
 
@@ -289,6 +290,7 @@ class ConditionReader {
     }
     const { signal, dimension } = reference;
     const definition = signalFor(signal);
+    const signAt = this.#scanner.at;
     const [sign] = this.#scanner.take(comparison) ?? [];
     if (sign === undefined) {
       this.#fail(`\`when ${signal}\` with a comparison, such as \`>= 50\``);
@@ -312,7 +314,23 @@ class ConditionReader {
       this.#problems.report(at, read, '`when BaselineConnections`, which stays what it was');
       return 'wrong';
     }
+    if (!this.#saysSomething(signAt, signal, sign as Comparison, threshold)) return 'wrong';
     return { signal, comparison: sign as Comparison, threshold };
+  }
+
+  /** Reports a comparison that holds whatever the signal's figure is, or for none that it can have. */
+  #saysSomething(at: Point, signal: SignalName, sign: Comparison, threshold: number): boolean {
+    const range = rangeOf(signal);
+    const outcome = foregone(sign, threshold, range);
+    if (outcome === undefined) return true;
+    const { measure } = signalFor(signal);
+    const figure = (value: number) => fromMetric(measure, value);
+    const span = Number.isFinite(range.most)
+      ? `from ${figure(range.least)} to ${figure(range.most)}`
+      : `never below ${figure(range.least)}`;
+    const expected = `a comparison that can hold and can fail: \`${signal}\` is ${span}`;
+    this.#problems.report(at, `\`${sign} ${figure(threshold)}\`, which ${outcome} holds`, expected);
+    return false;
   }
 
   #fail(expected: string, suggestion?: string): void {

@@ -1,4 +1,4 @@
-import type { SignalName, Statistic } from './signals.ts';
+import type { Range, SignalName, Statistic } from './signals.ts';
 
 export type Comparison = '>' | '>=' | '<' | '<=';
 
@@ -56,4 +56,24 @@ const opposites: Readonly<Record<Comparison, Comparison>> = { '>': '<=', '>=': '
  */
 export function violationOf(criterion: ThresholdCondition): ThresholdCondition {
   return { ...criterion, comparison: opposites[criterion.comparison], datapoints: 1 };
+}
+
+/** Whether a figure is on the side of the threshold that a comparison asks for. */
+export function holds(figure: number, comparison: Comparison, threshold: number): boolean {
+  if (comparison === '>') return figure > threshold;
+  if (comparison === '>=') return figure >= threshold;
+  if (comparison === '<') return figure < threshold;
+  return figure <= threshold;
+}
+
+/** Whether a comparison holds for every figure of a range, or for none; neither where it says something. */
+export function foregone(
+  comparison: Comparison,
+  threshold: number,
+  { least, most }: Range,
+): 'always' | 'never' | undefined {
+  const atLeast = holds(least, comparison, threshold);
+  // What holds at both ends holds between them.
+  if (atLeast !== holds(most, comparison, threshold)) return undefined;
+  return atLeast ? 'always' : 'never';
 }

@@ -2,7 +2,7 @@ import type { ThresholdCondition } from './condition.ts';
 import { readThreshold } from './condition-reader.ts';
 import type { Document } from './document.ts';
 import { nearestName } from './nearest-name.ts';
-import type { Problems } from './problem.ts';
+import type { Point, Problems } from './problem.ts';
 import { seconds } from './quantity.ts';
 import { type AlarmRow, type Channel, channels, type EscalationStep } from './runbook.ts';
 import { Scanner } from './scanner.ts';
@@ -23,42 +23,52 @@ const longest = 7 * 86_400;
 /** Names in lower case, digits and single hyphens: environments have them as keys. */
 export const contactPattern = /^[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,63}$/;
 
+/** A step as far as it could be read, and where its contact stands. */
+export interface StepReading {
+  readonly step: Partial<EscalationStep>;
+  readonly at: Point;
+}
+
 /**
  * Reads `## Escalation`; what is wrong in it is reported at its place, and a severity of the alarms that reaches nobody is
  * warned of.
  */
 export function readEscalation(
   document: Document,
-  alarms: readonly Pick<AlarmRow, 'severity'>[],
+  alarms: readonly Partial<Pick<AlarmRow, 'severity'>>[],
   problems: Problems,
-): EscalationStep[] {
+): StepReading[] {
   const section = findSection(document, 'Escalation', problems);
   const table = section && findTable(section, `| ${columns.required.join(' | ')} |`, problems);
   if (!section || !table) return [];
   const rows = readTable(table, columns, problems);
   if (table.children.length === 1) problems.report(section.at, 'a table without steps', 'a row for each step');
   let latest = 0;
-  const steps = rows.flatMap(row => {
+  const readings = rows.map(row => {
     const step = readStep(row, latest, problems);
-    latest = Math.max(latest, step?.afterSeconds ?? 0);
-    return step ? [step] : [];
+    latest = Math.max(latest, step.afterSeconds ?? 0);
+    return { step, at: row.cells.Contact?.at ?? row.at };
   });
-  if (steps.length < rows.length) return steps;
-  const reached = new Set(steps.flatMap(step => step.severities ?? severities));
+  // Severities that could not be read may be any.
+  const reached = new Set(readings.flatMap(({ step }) => step.severities ?? severities));
   const unreached = severities.filter(name => !reached.has(name) && alarms.some(({ severity }) => severity === name));
-  if (steps.length > 0 && unreached.length > 0) {
+  if (readings.length > 0 && unreached.length > 0) {
     problems.warn(section.at, `no step for alarms of ${unreached.join(', ')}`, 'a step that tells somebody');
   }
-  return steps;
+  return readings;
 }
 
-function readStep({ cells }: Row<Column>, latest: number, problems: Problems): EscalationStep | undefined {
+function readStep({ cells }: Row<Column>, latest: number, problems: Problems): Partial<EscalationStep> {
   const afterSeconds = cells.After && readAfter(cells.After, latest, problems);
   const contact = cells.Contact && readContact(cells.Contact, problems);
   const named = cells.Channel && readChannels(cells.Channel, problems);
   const limits = cells.Condition ? readLimits(cells.Condition, problems) : {};
-  if (afterSeconds === undefined || contact === undefined || !named) return undefined;
-  return { afterSeconds, contact, channels: named, ...limits };
+  return {
+    ...(afterSeconds !== undefined && { afterSeconds }),
+    ...(contact !== undefined && { contact }),
+    ...(named && { channels: named }),
+    ...limits,
+  };
 }
 
 function readAfter({ text, at }: Cell, latest: number, problems: Problems): number | undefined {
@@ -97,6 +107,9 @@ function readChannels(cell: Cell, problems: Problems): Channel[] | undefined {
   }
   return found;
 }
+
+/** What a limit that begins with none of these words may have been meant for. */
+const otherLimits = { words: [...severities, 'every'], expected: ', severities or `every …`' };
 
 interface Limits {
   severities?: readonly Severity[];
@@ -144,6 +157,6 @@ function readEvery(part: Scanner, problems: Problems): number | undefined {
 }
 
 function readStepCondition(part: Scanner, problems: Problems): ThresholdCondition | undefined {
-  const signal = readSignal(part, problems);
+  const signal = readSignal(part, problems, otherLimits);
   return signal && readThreshold(signal, part, rules, problems);
 }

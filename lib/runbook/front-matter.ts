@@ -84,12 +84,12 @@ export function readFrontMatter(
     const place = places.get('service') ?? pointAt(0);
     problems.report(place, `\`service\` is \`${named}\``, `\`${service}\`, as the file is named`);
   }
-  const { data } = parsed;
+  const review = shape.shape.review.safeParse(values.review).data;
   const place = places.get('review');
-  if (data && place && data.review < today) {
-    problems.warn(place, `\`review\` was due on ${data.review}`, 'a review now, and the date of the next one');
+  if (review !== undefined && place && review < today) {
+    problems.warn(place, `\`review\` was due on ${review}`, 'a review now, and the date of the next one');
   }
-  return data;
+  return parsed.data;
 }
 
 function rangeStart(node: unknown): number | undefined {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { readAlarms } from './alarms-section.ts';
 import { type Document, parseDocument } from './document.ts';
-import { readEscalation } from './escalation-section.ts';
+import { readEscalation, type StepReading } from './escalation-section.ts';
 import { readFrontMatter } from './front-matter.ts';
 import { nearestName } from './nearest-name.ts';
 import { type Problem, Problems } from './problem.ts';
@@ -13,8 +13,12 @@ import { readSettings } from './settings-section.ts';
 
 /** What a file says, what is wrong in it, and what is most likely not meant. */
 export interface Reading {
-  /** Only where nothing is wrong. */
+  /** Only where nothing was wrong. */
   readonly runbook?: Runbook;
+  /** What could be read of the settings, and of each step of the escalation. */
+  readonly settings: Partial<Runbook['settings']>;
+  readonly escalation: readonly StepReading[];
+  /** Others may add what is wrong for a reason that is not in the file, such as a contact that nobody has. */
   readonly problems: Problems;
 }
 
@@ -26,23 +30,30 @@ export interface Reading {
 export function checkRunbook(path: string, text: string, today: string): Reading {
   const problems = new Problems(path);
   const document = parseDocument(text.replace(/^\uFEFF/, ''));
-  const runbook = readDocument(document, path, today, problems);
-  if (runbook) warnOfRepeatedFigures(document, runbook, problems);
-  return { ...(runbook && { runbook }), problems };
+  const { tables, ...reading } = readDocument(document, path, today, problems);
+  warnOfRepeatedFigures(document, tables, problems);
+  return reading;
 }
 
 /**
  * Reads a runbook.
  * @param path of the file, for the messages; its base name is the service's
  * @param warn told of a review that is overdue, and of severities that reach nobody
+ * @param examine may report at `problems` what is wrong beside
  * @throws RunbookErrors with all mistakes of the file
  */
-export function readRunbook(path: string, text: string, warn?: (warning: Problem) => void): Runbook {
+export function readRunbook(
+  path: string,
+  text: string,
+  warn?: (warning: Problem) => void,
+  examine?: (reading: Reading) => void,
+): Runbook {
   const problems = new Problems(path);
-  const runbook = readDocument(parseDocument(text.replace(/^\uFEFF/, '')), path, isoDate(new Date()), problems);
-  if (!runbook) throw problems.errors();
+  const reading = readDocument(parseDocument(text.replace(/^\uFEFF/, '')), path, isoDate(new Date()), problems);
+  examine?.(reading);
   for (const warning of problems.warnings()) warn?.(warning);
-  return runbook;
+  if (!reading.runbook || !problems.none) throw problems.errors();
+  return reading.runbook;
 }
 
 /** The day in UTC. */
@@ -50,15 +61,22 @@ export function isoDate(time: Date): string {
   return time.toISOString().slice(0, 10);
 }
 
-function readDocument(document: Document, path: string, today: string, problems: Problems): Runbook | undefined {
+function readDocument(
+  document: Document,
+  path: string,
+  today: string,
+  problems: Problems,
+): Reading & { readonly tables: Parameters<typeof warnOfRepeatedFigures>[1] } {
   const frontMatter = readFrontMatter(document, basename(path, '.md'), today, problems);
   const settings = readSettings(document, problems);
   const alarms = readAlarms(document, problems);
   const recovery = readRecovery(document, problems);
   const escalation = readEscalation(document, alarms, problems);
-  if (!frontMatter || !problems.none) return undefined;
-  // Nothing was reported, so every setting was read or has its default.
-  return { ...frontMatter, settings: settings as Runbook['settings'], alarms, recovery, escalation };
+  const reading = { settings, escalation, problems, tables: { alarms, recovery } };
+  if (!frontMatter || !problems.none) return reading;
+  // Nothing was reported, so everything was read or has its default.
+  const whole = { settings, alarms, recovery, escalation: escalation.map(({ step }) => step) };
+  return { ...reading, runbook: { ...frontMatter, ...whole } as Runbook };
 }
 
 /** A directory of runbooks that cannot be read or does not hold the one that was asked for. */
@@ -90,11 +108,16 @@ export function listServices(directory: string): string[] {
 
 /**
  * Reads `<directory>/<service>.md`.
- * @param warn as for `readRunbook`
+ * @param warn and `examine` as for `readRunbook`
  * @throws RunbookNotFound that lists the services there are
  * @throws RunbookErrors with all mistakes of the file
  */
-export function loadRunbook(service: string, directory: string, warn?: (warning: Problem) => void): Runbook {
+export function loadRunbook(
+  service: string,
+  directory: string,
+  warn?: (warning: Problem) => void,
+  examine?: (reading: Reading) => void,
+): Runbook {
   const services = listServices(directory);
   if (!services.includes(service)) {
     const nearest = nearestName(service, services);
@@ -104,5 +127,5 @@ export function loadRunbook(service: string, directory: string, warn?: (warning:
     throw new RunbookNotFound(`no runbook for \`${service}\` in ${directory}; expected ${listed}${suggestion}`);
   }
   const path = join(directory, `${service}.md`);
-  return readRunbook(path, readFileSync(path, 'utf8'), warn);
+  return readRunbook(path, readFileSync(path, 'utf8'), warn, examine);
 }

@@ -1,5 +1,7 @@
+import { holds, type ThresholdCondition } from './condition.ts';
 import { readThreshold } from './condition-reader.ts';
 import type { Document } from './document.ts';
+import { nearestName } from './nearest-name.ts';
 import type { Problems } from './problem.ts';
 import type { RecoveryCriterion } from './runbook.ts';
 import { Scanner } from './scanner.ts';
@@ -17,38 +19,65 @@ const person = 'Person';
 /** A moment's calm is no recovery: three periods where a criterion does not say. */
 const rules = { defaultPeriods: 3, alarm: false } as const;
 
-/** Reads `## Recovered when`; what is wrong in it is reported at its place. */
+/** What a signal of liveness is where nothing lives: no run of the census, no try of the probe that succeeds. */
+const dead = 0;
+const alive = signalNames.filter(name => signalFor(name).liveness);
+
+/** Reads `## Recovered when`; what is wrong in it is reported at its place. The criteria are complete only if nothing was. */
 export function readRecovery(document: Document, problems: Problems): RecoveryCriterion[] {
   const section = findSection(document, 'Recovered when', problems);
   const table = section && findTable(section, `| ${columns.required.join(' | ')} |`, problems);
   if (!section || !table) return [];
-  const rows = readTable(table, columns, problems);
-  const before = problems.count;
-  const criteria = rows.flatMap(row => readCriterion(row, problems));
-  const alive = criteria.some(
-    criterion => criterion.kind === 'signal' && signalFor(criterion.condition.signal).liveness,
-  );
-  if (!alive && problems.count === before) {
-    const signals = signalNames.filter(name => signalFor(name).liveness).map(name => `\`${name}\``);
-    const expected = `a criterion of ${signals.join(' or ')}, so that silence is not taken for recovery`;
+  const rows = readTable(table, columns, problems).map(row => ({ row, criterion: readCriterion(row, problems) }));
+  const known = rows.length === 0 || rows.some(({ row }) => row.cells.Signal);
+  if (known && !rows.some(({ row, criterion }) => (criterion ? showsLife(criterion) : meansLife(row)))) {
+    const signals = alive.map(name => `\`${name}\``).join(' or ');
+    const expected = `a criterion of ${signals} without \`when\`, so that silence is not taken for recovery`;
     problems.report(section.at, 'a table that a dead service would meet', expected);
   }
-  return criteria;
+  return rows.flatMap(({ criterion }) => criterion ?? []);
+}
+
+/** A minimum sample that is not reached counts as met, and a dead service reaches none. */
+function showsLife(criterion: RecoveryCriterion): boolean {
+  return (
+    criterion.kind === 'signal' &&
+    alive.includes(criterion.condition.signal) &&
+    criterion.condition.minimumSample === undefined
+  );
+}
+
+/** Whether a row that could not be read was to show it: its mistake is reported already. */
+function meansLife({ cells: { Signal: signal } }: Row<Column>): boolean {
+  const [written = ''] = /^[\w-]*/.exec(signal?.text ?? '') ?? [];
+  const meant = signalNames.find(name => name === written) ?? nearestName(written, signalNames);
+  return alive.some(name => name === meant);
 }
 
 function readCriterion(
   { cells: { Signal: signal, Condition: condition } }: Row<Column>,
   problems: Problems,
-): RecoveryCriterion[] {
-  if (!signal) return [];
-  if (signal.text === person) return condition ? [{ kind: 'person', text: condition.text }] : [];
+): RecoveryCriterion | undefined {
+  if (!signal) return undefined;
+  if (signal.text === person) return condition && { kind: 'person', text: condition.text };
   const scanner = new Scanner(signal);
-  const reference = readSignal(scanner, problems);
-  if (!reference || !condition) return [];
+  const reference = readSignal(scanner, problems, { words: [person], expected: ` or \`${person}\`` });
+  if (!reference || !condition) return undefined;
   if (!scanner.done) {
     problems.report(scanner.at, scanner.next, 'a signal alone; what it is compared with stands under `Condition`');
-    return [];
+    return undefined;
   }
   const met = readThreshold(reference, new Scanner(condition), rules, problems);
-  return met ? [{ kind: 'signal', condition: met, text: `${signal.text} ${condition.text}` }] : [];
+  if (!met) return undefined;
+  if (metByTheDead(met)) {
+    const read = `\`${condition.text}\`, which a dead service meets`;
+    const expected = `a figure that has to be reached, such as \`> 0\`: \`${met.signal}\` is 0 when nothing lives`;
+    problems.report(condition.at, read, expected);
+    return undefined;
+  }
+  return { kind: 'signal', condition: met, text: `${signal.text} ${condition.text}` };
+}
+
+function metByTheDead({ signal, comparison, threshold }: ThresholdCondition): boolean {
+  return alive.includes(signal) && holds(dead, comparison, threshold);
 }

@@ -2,7 +2,7 @@ import type { Block, Document } from './document.ts';
 import { textOf } from './document.ts';
 import type { Problems } from './problem.ts';
 import { count, milliseconds, seconds, share } from './quantity.ts';
-import type { Runbook } from './runbook.ts';
+import type { AlarmRow, RecoveryCriterion } from './runbook.ts';
 
 /** The tables that are read; a figure has its place there. */
 const readSections = ['Settings', 'Alarms', 'Recovered when', 'Escalation'];
@@ -10,16 +10,18 @@ const readSections = ['Settings', 'Alarms', 'Recovered when', 'Escalation'];
 const smallestCount = 100;
 const figures = /(?<![\w.,:/-])\d+(?:\.\d+)?(?:\s?(?:%|(?:ms|s|min|h|d)\b)|(?![\w.,:/-]*\d|\w|\s?[A-Z]{1,2}B?\b))/g;
 
+/** Rows as far as they could be read. */
+interface Tables {
+  readonly alarms: readonly Partial<AlarmRow>[];
+  readonly recovery: readonly RecoveryCriterion[];
+}
+
 /**
  * Warns where prose repeats a figure that a table has for an alarm or a criterion: it will be wrong when the table changes. Code
  * blocks and the tables themselves are left out.
  */
-export function warnOfRepeatedFigures(
-  document: Document,
-  runbook: Pick<Runbook, 'alarms' | 'recovery'>,
-  problems: Problems,
-): void {
-  const owners = ownersOf(runbook);
+export function warnOfRepeatedFigures(document: Document, tables: Tables, problems: Problems): void {
+  const owners = ownersOf(tables);
   let section = '';
   for (const block of document.blocks) {
     if (block.type === 'heading') section = textOf(block).trim();
@@ -40,10 +42,12 @@ export function warnOfRepeatedFigures(
 }
 
 /** Who has a figure, by the figure. */
-function ownersOf({ alarms, recovery }: Pick<Runbook, 'alarms' | 'recovery'>): ReadonlyMap<string, string> {
+function ownersOf({ alarms, recovery }: Tables): ReadonlyMap<string, string> {
   const rows = [
     ...recovery.map(({ text }) => ({ text, owner: `the criterion \`${text}\`` })),
-    ...alarms.map(({ name, text }) => ({ text, owner: `\`${name}\`` })),
+    ...alarms.flatMap(({ name, text }) =>
+      text === undefined ? [] : [{ text, owner: name === undefined ? 'an alarm' : `\`${name}\`` }],
+    ),
   ];
   return new Map(
     rows.flatMap(({ text, owner }) => {

@@ -23,7 +23,8 @@ export function readSettings(document: Document, problems: Problems): Partial<Se
   const reader = new SettingsReader(problems);
   const rows = readTable(table, columns, problems);
   for (const row of rows) reader.read(row);
-  if (rows.length > 0 || table.children.length === 1) reader.complete(startOf(table));
+  // Without the column of the names every setting would be missing.
+  if (rows.length === 0 || rows.some(({ cells }) => cells.Setting)) reader.complete(startOf(table));
   return reader.settings;
 }
 

@@ -11,14 +11,22 @@ export interface SignalReference {
   readonly dimension?: Dimension;
 }
 
-/** Reads a signal's name and dimension; what is wrong is reported at its place. */
-export function readSignal(scanner: Scanner, problems: Problems): SignalReference | undefined {
+/**
+ * Reads a signal's name and dimension; what is wrong is reported at its place.
+ * @param others what may stand there as well and can have been meant, as words and in a message
+ */
+export function readSignal(
+  scanner: Scanner,
+  problems: Problems,
+  others: { readonly words: readonly string[]; readonly expected: string } = { words: [], expected: '' },
+): SignalReference | undefined {
   const nameAt = scanner.at;
   const written = scanner.take(/[A-Za-z][\w-]*/)?.[0];
   const signal = signalNames.find(name => name === written);
   if (signal === undefined) {
-    const meant = written === undefined ? undefined : nearestName(written, signalNames);
-    const expected = meant === undefined ? `one of ${signalNames.join(', ')}` : 'the name of a signal';
+    const known = [...signalNames, ...others.words];
+    const meant = written === undefined ? undefined : nearestName(written, known);
+    const expected = meant === undefined ? `one of ${known.join(', ')}` : `the name of a signal${others.expected}`;
     problems.report(
       nameAt,
       `unknown signal ${written === undefined ? scanner.next : `\`${written}\``}`,

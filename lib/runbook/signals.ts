@@ -42,6 +42,12 @@ export type Term =
   | { readonly metric: MetricName; readonly dimension?: string; readonly statistic: Statistic }
   | { readonly aws: { readonly of: AwsSource; readonly name: string }; readonly statistic: Statistic };
 
+/** The least and the most that a figure can be. */
+export interface Range {
+  readonly least: number;
+  readonly most: number;
+}
+
 /** What CloudWatch takes a missing data point for. */
 export type MissingData = 'notBreaching' | 'breaching' | 'missing' | 'ignore';
 
@@ -58,8 +64,10 @@ export interface SignalDefinition {
   readonly expression?: string;
   /** Statistics that mean something for its only term; none where an expression gives the figure. */
   readonly statistics: 'sum' | 'gauge' | 'distribution' | 'none';
+  /** The figures that it can have, in its metric's unit: from 0 and without end where not said. */
+  readonly range?: Range;
   readonly missing: { readonly as: MissingData; readonly because: string };
-  /** Silence of this one is a failure: it tells that the service is there. */
+  /** Silence of this one is a failure, and so is 0: it tells that the service is there. */
   readonly liveness?: true;
   /** Goes down to no connection when it is worst, so a minimum of `ActiveConnections` would silence it. */
   readonly losesConnections?: true;
@@ -83,6 +91,10 @@ const nothingHappened = {
   because: 'AWS puts a figure only where something happened',
 } as const;
 const silence = { as: 'breaching', because: 'that nothing is put is itself the failure' } as const;
+
+const anyAmount: Range = { least: 0, most: Number.POSITIVE_INFINITY };
+/** Of a percentage whose part belongs to the whole. The use of a limit is none: limits at connect are soft, for instance. */
+const part: Range = { least: 0, most: 100 };
 
 type Own = Extract<Term, { metric: MetricName }>;
 const sum = (metric: MetricName, dimension?: string): Own => ({
@@ -131,14 +143,14 @@ export const signals = {
   ),
   ConnectionDrop: {
     ...gauge('ConnectionDrop', 'open connections below the baseline, planned ends left out', inPercent),
+    range: part,
     losesConnections: true,
   },
   ConnectionsUsed: gauge('ConnectionsUsed', 'open connections of the most that the service admits', inPercent),
-  SilentConnections: gauge(
-    'SilentConnections',
-    'connections whose heartbeats stopped, of those that sent any',
-    inPercent,
-  ),
+  SilentConnections: {
+    ...gauge('SilentConnections', 'connections whose heartbeats stopped, of those that sent any', inPercent),
+    range: part,
+  },
   ConnectionsOpened: events('ConnectionsOpened', 'connections that were admitted'),
   ConnectionErrors: events('ConnectionErrors', 'connections that were refused, by reason'),
   ConnectionErrorRate: {
@@ -147,6 +159,7 @@ export const signals = {
     terms: { errors: sum('ConnectionErrors'), opened: sum('ConnectionsOpened') },
     expression: ofAll('errors', 'opened'),
     statistics: 'none',
+    range: part,
     missing: unknown,
   },
   ConnectionDuration: distribution('ConnectionDuration', inSeconds, 'how long connections were open that ended'),
@@ -163,6 +176,7 @@ export const signals = {
     },
     expression: ofConnections('(abnormal + idle + evicted + server) * 60 / PERIOD(active)'),
     statistics: 'none',
+    range: part,
     missing: unknown,
     losesConnections: true,
   },
@@ -172,6 +186,7 @@ export const signals = {
     terms: { abnormal: sum('Disconnects', 'abnormal'), active: average('ActiveConnections') },
     expression: ofConnections('abnormal'),
     statistics: 'none',
+    range: part,
     missing: unknown,
     losesConnections: true,
   },
@@ -182,6 +197,7 @@ export const signals = {
     terms: { timeouts: sum('HeartbeatTimeouts'), active: average('ActiveConnections') },
     expression: ofConnections('timeouts'),
     statistics: 'none',
+    range: part,
     missing: unknown,
     losesConnections: true,
   },
@@ -233,6 +249,7 @@ export const signals = {
     terms: { errors: sum('Errors'), accepted: sum('MessagesAccepted') },
     expression: ofAll('errors', 'accepted'),
     statistics: 'none',
+    range: part,
     missing: unknown,
   },
 
@@ -244,14 +261,22 @@ export const signals = {
   },
   ProbeSuccess: {
     ...gauge('ProbeSuccess', 'tries of a real client, one a minute, that connected, published and received', inPercent),
+    range: part,
     missing: silence,
     liveness: true,
   },
   ProbeLatency: distribution('ProbeLatency', inMilliseconds, 'from the probe’s publishing to its receiving'),
-  CertificateDaysLeft: gauge('CertificateDaysLeft', 'until the certificate of the service’s address ends', inDays),
+  CertificateDaysLeft: {
+    ...gauge('CertificateDaysLeft', 'until the certificate of the service’s address ends', inDays),
+    // Below 0 it has ended.
+    range: { least: Number.NEGATIVE_INFINITY, most: Number.POSITIVE_INFINITY },
+  },
 
   // Resources and quotas.
-  MemoryUsed: distribution('MemoryUsed', inPercent, 'memory that a function used of what it has'),
+  MemoryUsed: {
+    ...distribution('MemoryUsed', inPercent, 'memory that a function used of what it has'),
+    range: part,
+  },
   ConcurrencyUsed: {
     meaning: 'fan-out invocations at once, of the most there may be',
     measure: inPercent,
@@ -337,4 +362,9 @@ export const signalNames = Object.keys(signals) as SignalName[];
 
 export function signalFor(name: SignalName): SignalDefinition {
   return signals[name];
+}
+
+/** What figures a signal can have. */
+export function rangeOf(name: SignalName): Range {
+  return signalFor(name).range ?? anyAmount;
 }

@@ -30,7 +30,10 @@ export interface Columns<Required extends string, Optional extends string> {
   readonly optional: readonly Optional[];
 }
 
-/** Reads a table by the names in its header row; a column of another name and a cell that is missing are reported. */
+/**
+ * Reads a table by the names in its header row; a column of another name and a cell that is missing are reported. No row has
+ * a cell of a column that is not there.
+ */
 export function readTable<Required extends string, Optional extends string = never>(
   table: Table,
   columns: Columns<Required, Optional>,
@@ -39,7 +42,6 @@ export function readTable<Required extends string, Optional extends string = nev
   const [header, ...body] = table.children;
   if (!header) return [];
   const order = readHeader(header, columns, problems);
-  if (!columns.required.every(column => order.includes(column))) return [];
   return body.map(row => readRow(row, order, columns, problems));
 }
 

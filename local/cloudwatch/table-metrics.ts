@@ -29,8 +29,8 @@ function tablesOf(body: Buffer): string[] {
 }
 
 /**
- * Publishes how the requests to DynamoDB went, by table and operation, as DynamoDB does. Consumed capacity is not told:
- * the tables here do not measure it.
+ * Publishes how the requests to DynamoDB went, by table and operation, as DynamoDB does. What they consume is told by the
+ * tables, which know their items.
  */
 export function measuredDynamoDb(dynamodb: AwsService, sink: MetricSink): AwsService {
   const put = (name: string, dimensions: Readonly<Record<string, string>>, value = 1) =>

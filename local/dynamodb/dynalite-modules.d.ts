@@ -18,6 +18,7 @@ declare module 'dynalite/db/index.js' {
       deleteTableMs: number;
       updateTableMs: number;
     }): DynaliteStore;
+    capacityUnits(item: object | undefined, isRead: boolean, isConsistent?: boolean): number;
   };
   export default database;
 }

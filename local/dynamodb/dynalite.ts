@@ -39,6 +39,9 @@ const operations = {
   UpdateItem: { action: updateItem, rules: updateItemRules },
 };
 
+/** Units that a write of an item consumes, or of none. */
+export const writeUnits = (item: Json | undefined): number => database.capacityUnits(item, false);
+
 export type DynaliteOperation = keyof typeof operations;
 
 const failure = z.object({

@@ -12,8 +12,10 @@ import {
   type Principal,
 } from '../aws/service.ts';
 import { type Clock, systemClock } from '../clock.ts';
+import type { MetricSink } from '../cloudwatch/metric.ts';
 import { interrupt } from '../faults/interrupt.ts';
 import { type FaultSource, noFaults } from '../faults/points.ts';
+import { ConsumedCapacity } from './consumed-capacity.ts';
 import { Dynalite, type DynaliteOperation, type Json } from './dynalite.ts';
 import { Replication } from './replication.ts';
 import { parseBody, tablesOf, withTableNames, writtenKeys } from './requests.ts';
@@ -43,6 +45,8 @@ export interface DynamoDbOptions {
   /** For the lag and for what has expired. */
   readonly clock?: Clock;
   readonly faults?: FaultSource;
+  /** Told the capacity that requests consume. */
+  readonly metrics?: MetricSink;
 }
 
 export interface DynamoDb extends AwsService {
@@ -160,6 +164,7 @@ class DynamoDbService implements DynamoDb {
   readonly #replica: Dynalite;
   readonly #replication: Replication;
   readonly #faults: FaultSource;
+  readonly #capacity: ConsumedCapacity;
   readonly #sweep: { readonly now: () => Promise<number>; readonly stop: () => Promise<void> };
 
   constructor({
@@ -172,6 +177,7 @@ class DynamoDbService implements DynamoDb {
     log,
     clock,
     faults,
+    metrics,
     ttlSweepMs = hourMs,
   }: Parts) {
     this.#place = place;
@@ -181,6 +187,7 @@ class DynamoDbService implements DynamoDb {
     this.#replica = replica;
     this.#replication = replication;
     this.#faults = faults;
+    this.#capacity = new ConsumedCapacity(metrics, (table, index) => !!tables.get(table)?.globalIndexes.has(index));
     this.#sweep = startTtlSweep({
       tables: [...tables.values()],
       itemsOf: table => itemsOf(primary, table),
@@ -220,30 +227,35 @@ class DynamoDbService implements DynamoDb {
     const fault = this.#faults.draw('request', subject);
     if (fault) await interrupt(fault);
     try {
-      return { status: 200, headers, body: JSON.stringify(await this.#run(name, input)) };
+      const reply = await this.#run(name, this.#capacity.asked(name, input));
+      return { status: 200, headers, body: JSON.stringify(this.#capacity.told(name, input, reply)) };
     } catch (error) {
-      const old = await this.#itemOfFailedCondition(error, input);
-      if (!old) throw error;
-      const { code, message, status } = error as AwsError;
+      if (!(error instanceof AwsError) || error.code !== 'ConditionalCheckFailedException') throw error;
+      const old = await this.#existing(input);
+      this.#capacity.failedCondition(name, input, old);
+      if (input.ReturnValuesOnConditionCheckFailure !== 'ALL_OLD') throw error;
+      const { code, message, status } = error;
       return {
         status,
         headers: { ...headers, 'x-amzn-errortype': code },
-        body: JSON.stringify({ __type: `com.amazonaws.dynamodb.v20120810#${code}`, message, ...old }),
+        body: JSON.stringify({
+          __type: `com.amazonaws.dynamodb.v20120810#${code}`,
+          message,
+          ...(old && { Item: old }),
+        }),
       };
     }
   }
 
   /**
-   * What ReturnValuesOnConditionCheckFailure asks for, which dynalite does not know: read right after the failure, so a
-   * write that came between the two is seen already. Undefined where it does not apply.
+   * The item whose condition failed, which dynalite does not tell: read right after the failure, so a write that came between the
+   * two is seen already.
    */
-  async #itemOfFailedCondition(error: unknown, input: Json): Promise<{ Item?: Json } | undefined> {
-    const failed = error instanceof AwsError && error.code === 'ConditionalCheckFailedException';
-    if (!failed || input.ReturnValuesOnConditionCheckFailure !== 'ALL_OLD') return undefined;
+  async #existing(input: Json): Promise<Json | undefined> {
     const [written] = writtenKeys(input, name => this.#tables.get(name)?.keyNames ?? []);
     if (!written) return undefined;
     const { Item } = await this.#primary.runTrusted('GetItem', { TableName: written.table, Key: written.key });
-    return Item === undefined ? {} : { Item: Item as Json };
+    return Item as Json | undefined;
   }
 
   /** Query and Scan of an index need permission for the index, not for the table. */
@@ -287,13 +299,16 @@ class DynamoDbService implements DynamoDb {
     return ConsistentRead === true ? this.#primary : this.#replica;
   }
 
-  /** dynalite's Scan knows no ConsistentRead. */
-  #scan(input: Json): Promise<Json> {
+  /** dynalite's Scan knows no ConsistentRead, and counts half of what a consistent one consumes. */
+  async #scan(input: Json): Promise<Json> {
     const { ConsistentRead, ...scan } = input;
     const table = this.#tables.get(String(input.TableName));
     if (ConsistentRead === true && table?.globalIndexes.has(String(input.IndexName)))
       throw new AwsError('ValidationException', 'Consistent reads are not supported on global secondary indexes');
-    return this.#copyFor(input).run('Scan', scan);
+    const reply = await this.#copyFor(input).run('Scan', scan);
+    const consumed = reply.ConsumedCapacity as { CapacityUnits: number } | undefined;
+    if (ConsistentRead !== true || !consumed) return reply;
+    return { ...reply, ConsumedCapacity: { ...consumed, CapacityUnits: 2 * consumed.CapacityUnits } };
   }
 
   /** Each table of a batch is read consistently or not. */

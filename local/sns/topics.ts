@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { Resource } from '../assembly/resource.ts';
 import { declared, propertyError } from '../assembly/resource-properties.ts';
@@ -90,7 +91,13 @@ export function readTopics(resources: readonly Resource[]): ReadonlyMap<string, 
       raw: properties.RawMessageDelivery,
       filter: properties.FilterPolicy,
     };
-    topic.subscriptions = [...topic.subscriptions, subscription];
+    const same = topic.subscriptions.find(
+      ({ protocol, endpoint }) => protocol === subscription.protocol && endpoint === subscription.endpoint,
+    );
+    // "Subscribe" in the SNS API reference: one of the same endpoint is the one there is, if it has the same attributes.
+    if (!same) topic.subscriptions = [...topic.subscriptions, subscription];
+    else if (!isDeepStrictEqual({ ...same, arn: '' }, { ...subscription, arn: '' }))
+      throw propertyError(resource, 'Endpoint', 'Subscription already exists with different attributes');
   }
   return topics;
 }

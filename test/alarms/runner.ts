@@ -42,14 +42,14 @@ export interface AlarmTemplate {
 }
 
 /**
- * Reads the alarms of an assembly's Observability stack. What they refer to in other stacks, as queues and functions, is named by its logical id
+ * Reads the alarms of an assembly's Observability and Remediation stacks. What they refer to in other stacks, as queues and functions, is named by its logical id
  * without CDK's hash, e.g. `MessagesPublicationsDeadLetters`, so that cases can name it.
  */
 export function readAlarmTemplate(directory: string, service: string, environment: string): AlarmTemplate {
-  const { resources } = readAssembly(directory, readable);
+  const { resources } = readAssembly(directory, alarmsOnly);
   const prefix = `${service}-${environment}-`;
   const alarms = resources.filter(
-    ({ stack, type }) => stack === `${prefix}Observability` && (type === metricAlarm || type === compositeAlarm),
+    ({ stack, type }) => stacks.has(stack.replace(prefix, '')) && (type === metricAlarm || type === compositeAlarm),
   );
   return {
     service,
@@ -57,6 +57,9 @@ export function readAlarmTemplate(directory: string, service: string, environmen
     alarms: new Map(alarms.map(resource => [resource.physicalId.replace(prefix, ''), resource])),
   };
 }
+
+/** Stacks that have alarms. */
+const stacks = new Set(['Observability', 'Remediation']);
 
 /** Stands for whatever has no name of its own here. */
 function named({ logicalId }: Declaration, type: string, { partition, region, account }: Place): Identity {
@@ -81,21 +84,20 @@ const ofFunction: Identities[string] = ({ property }, { partition, region, accou
   return { physicalId: arn, attributes: { FunctionArn: arn, AliasArn: arn, Version: 'live' } };
 };
 
-const own: Identities = {
-  ...cloudWatchIdentities,
-  'AWS::Lambda::Version': ofFunction,
-  'AWS::Lambda::Alias': ofFunction,
-};
+/** Identities of every type: those that are given, and names for all others, which are not run. */
+export function readable(given: Identities): Identities {
+  const own: Identities = { 'AWS::Lambda::Version': ofFunction, 'AWS::Lambda::Alias': ofFunction, ...given };
+  return new Proxy<Record<string, Identities[string]>>(
+    {},
+    {
+      getOwnPropertyDescriptor: () => ({ configurable: true, enumerable: true }),
+      get: (_, type: string) =>
+        own[type] ?? ((declaration: Declaration, place: Place) => named(declaration, type, place)),
+    },
+  );
+}
 
-/** Of every type, since nothing but alarms is run here. */
-const readable: Identities = new Proxy<Record<string, Identities[string]>>(
-  {},
-  {
-    getOwnPropertyDescriptor: () => ({ configurable: true, enumerable: true }),
-    get: (_, type: string) =>
-      own[type] ?? ((declaration: Declaration, place: Place) => named(declaration, type, place)),
-  },
-);
+const alarmsOnly = readable(cloudWatchIdentities);
 
 /**
  * Feeds a case's series minute by minute to the local evaluation of the alarms that it expects something of, as far as its

@@ -286,7 +286,11 @@ describe.each(services)('%s', service => {
         steps.filter(({ Contact }) => Contact === contact).flatMap(({ Channel = '' }) => Channel.split(', ')),
       );
       const of = subscriptions.filter(({ Properties }) => refersTo(Properties.TopicArn, contact as string));
-      expect([contact, of.length]).toEqual([contact, channels.size]);
+      const named = of.flatMap(({ Properties }) => (Properties.FilterPolicy as { channels: string[] }).channels);
+      expect([contact, named.sort()]).toEqual([contact, [...channels].sort()]);
+      // Where two channels have the same number, they are one subscription: SNS knows an endpoint once.
+      const endpoints = of.map(({ Properties }) => `${Properties.Protocol} ${Properties.Endpoint}`);
+      expect([contact, new Set(endpoints).size]).toEqual([contact, of.length]);
     }
     expect(addressed.size).toBeGreaterThanOrEqual(contacts.length);
   });

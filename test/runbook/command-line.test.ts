@@ -91,12 +91,43 @@ describe('check', () => {
     );
   });
 
+  test('tells everything that does not depend on what is wrong', () => {
+    const text = valid
+      .replace('| Backlog | > 1000', '| Backlgo | > 1000')
+      .replace('2027-02-22', '2026-04-16')
+      .replace('Look at the queue.', 'Look at the queue, below 100 % at most.')
+      .replace('| on-call | PagerDuty', '| on-cal | PagerDuty');
+    const path = write('orders', text);
+    const { lines, passed } = check([path], [{ ...environment, limits: { maxConnections: 5 } }]);
+    expect(passed).toBe(false);
+    expect(lines.map(line => line.replace(`${path}:`, '').split(/[;,]/)[0])).toEqual([
+      '53:17: unknown signal `Backlgo`',
+      '72:11: contact `on-cal`',
+      ' in prod: maxConnectionsPerUser: Maximum connections per user is 10',
+      ' in prod: maxConnectionsPerAddress: Maximum connections per address is 500',
+      'warning: 6:9: `review` was due on 2026-04-16',
+      'warning: 58:26: `100 %`',
+      '',
+      'Share of the account’s request quota:',
+      '  orders: 20 %',
+      '  20 % in all',
+    ]);
+  });
+
+  test('tells what is wrong with the limits of an environment once where the runbook is at fault', () => {
+    const path = write('orders', valid.replace('| 10 | team |', '| 20000 | team |'));
+    const { lines } = check([path]);
+    expect(lines.filter(line => line.includes('Maximum connections per user is'))).toEqual([
+      expect.stringMatching(/orders\.md:24:34: /),
+    ]);
+  });
+
   test('refuses what an environment has no address for, or sets wrongly', () => {
     const path = write('orders', valid);
     const { 'on-call': _, ...contacts } = environment.contacts;
     const { lines } = check([path], [{ ...environment, contacts, limits: { maxConnections: 5 } }]);
     expect(lines.slice(0, 3)).toEqual([
-      `${path}: contact \`on-call\`, which prod does not have; expected one of its contacts`,
+      `${path}:72:11: contact \`on-call\`, which prod does not have; expected one of its contacts: team-lead`,
       `${path}: in prod: maxConnectionsPerUser: Maximum connections per user is 10; expected at most 5, the Maximum connections`,
       `${path}: in prod: maxConnectionsPerAddress: Maximum connections per address is 500; expected at most 5, the Maximum connections`,
     ]);

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { violationOf } from '../../lib/runbook/condition.ts';
 import { readCondition } from '../../lib/runbook/condition-reader.ts';
+import { inPercent, toMetric } from '../../lib/runbook/measure.ts';
 import { readSignal } from '../../lib/runbook/signal-reference.ts';
+import { rangeOf, signalFor, signalNames } from '../../lib/runbook/signals.ts';
 import { readText } from './cell.ts';
 
 const alarm = { defaultPeriods: 1, alarm: true };
@@ -56,6 +58,10 @@ test.each([
       datapoints: 15,
     },
   ],
+  ['ConnectionDrop >= 100 %', { threshold: 100 }],
+  ['ConnectionsUsed > 100 %', { threshold: 100 }],
+  ['ConcurrencyUsed >= 150 %', { threshold: 150 }],
+  ['CertificateDaysLeft < 0 d', { threshold: 0 }],
   ['Disconnects[reason=abnormal] > 1', { dimension: { name: 'Reason', value: 'abnormal' } }],
   ['Disconnects[Reason=drain] > 1', { dimension: { name: 'Reason', value: 'drain' } }],
 ])('%s is read', (text, expected) => {
@@ -137,6 +143,30 @@ test.each([
     'Churn > 5 % when ActiveConnections >= 50',
     '18: `when ActiveConnections` on `Churn`, which would be silent when everybody is gone; expected `when BaselineConnections`, which stays what it was',
   ],
+  ...(
+    [
+      ['ConnectionDrop > 100 %', 'never'],
+      ['ConnectionDrop >= 101 %', 'never'],
+      ['ConnectionDrop < 120 %', 'always'],
+      ['ConnectionDrop <= 100 %', 'always'],
+      ['ConnectionDrop < 0 %', 'never'],
+    ] as const
+  ).map(([text, outcome]): [string, string] => [
+    text,
+    `16: \`${text.slice(15)}\`, which ${outcome} holds; expected a comparison that can hold and can fail: \`ConnectionDrop\` is from 0 % to 100 %`,
+  ]),
+  [
+    'DeliveryLatency p95 >= 0 ms',
+    '21: `>= 0 ms`, which always holds; expected a comparison that can hold and can fail: `DeliveryLatency` is never below 0 ms',
+  ],
+  [
+    'Errors over 5 min < 0/min for 10 min',
+    '19: `< 0`, which never holds; expected a comparison that can hold and can fail: `Errors` is never below 0',
+  ],
+  [
+    'Churn > 5 % when BaselineConnections >= 0',
+    '38: `>= 0`, which always holds; expected a comparison that can hold and can fail: `BaselineConnections` is never below 0',
+  ],
   [
     'Disconnects[reason=abnormall] > 1',
     '20: `abnormall`; expected `Disconnects[reason=…]` with one of normal, abnormal, idle, evicted, expired, planned, drain, server (did you mean abnormal?)',
@@ -201,7 +231,7 @@ test('every condition that can be written is read as it was written', () => {
     fc.property(
       windows,
       fc.constantFrom('>', '>=', '<', '<='),
-      fc.integer({ min: 0, max: 1e9 }),
+      fc.integer({ min: 1, max: 1e9 }),
       fc.boolean(),
       ({ period, periods, datapoints }, comparison, figure, rate) => {
         const text = `Errors sum over ${period} min ${comparison} ${figure}${rate ? '/min' : ''} for ${datapoints * period} of ${periods * period} min`;
@@ -224,10 +254,25 @@ test('every condition that can be written is read as it was written', () => {
 
 test('every percentage keeps its decimal figure', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 0, max: 10_000 }), hundredths => {
+    fc.property(fc.integer({ min: 0, max: 9_999 }), hundredths => {
       const { result } = read(`ConnectionDrop > ${hundredths / 100} %`);
       expect(result).toMatchObject({ threshold: hundredths / 100 });
     }),
+  );
+});
+
+test.each(signalNames)('%s > F says something exactly where F is below the most, and >= F above the least', name => {
+  const { least, most } = rangeOf(name);
+  const { measure } = signalFor(name);
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 200 }), figure => {
+      const written = measure === inPercent ? `${figure} %` : measure.quantity.format(figure);
+      const metric = toMetric(measure, measure.quantity.parse(written) ?? Number.NaN);
+      const rules = { defaultPeriods: 1, alarm: false };
+      expect(read(`${name} > ${written}`, rules).result !== undefined).toBe(metric < most);
+      expect(read(`${name} >= ${written}`, rules).result !== undefined).toBe(metric > least && metric <= most);
+    }),
+    { numRuns: 30 },
   );
 });
 

@@ -52,7 +52,22 @@ test.each([
   [
     'an unknown signal',
     '| 0 min | on-call | Slack | P1; «ConnectonDrop > 10 % |',
-    'unknown signal `ConnectonDrop`; expected the name of a signal (did you mean ConnectionDrop?)',
+    'unknown signal `ConnectonDrop`; expected the name of a signal, severities or `every …` (did you mean ConnectionDrop?)',
+  ],
+  [
+    'a severity in small letters',
+    '| 0 min | on-call | Slack | «p1 |',
+    'unknown signal `p1`; expected the name of a signal, severities or `every …` (did you mean P1?)',
+  ],
+  [
+    'a misspelt repetition',
+    '| 0 min | on-call | Slack | P1; «evry 5 min |',
+    'unknown signal `evry`; expected the name of a signal, severities or `every …` (did you mean every?)',
+  ],
+  [
+    'a condition that always holds',
+    '| 0 min | on-call | Slack | ConnectionDrop «>= 0 % |',
+    '`>= 0 %`, which always holds; expected a comparison that can hold and can fail: `ConnectionDrop` is from 0 % to 100 %',
   ],
   [
     'a wrong figure',

@@ -28,6 +28,22 @@ test('a runbook is read all the same, and the overdue review told', () => {
   expect(told).toEqual(['`review` was due on 2020-01-01; expected a review now, and the date of the next one']);
 });
 
+test('warnings are told beside mistakes, as far as these leave them true', () => {
+  const found = (text: string) =>
+    checkRunbook('orders.md', text, '2027-03-01')
+      .problems.warnings()
+      .map(({ line, message }) => `${line}: ${message.split('; ')[0]}`);
+  const text = valid
+    .replace('title:', 'titel:')
+    .replace('| P2 |', '| P3 |')
+    .replace('| #orders-wait |', '| #order-wait |')
+    .replace('| team-lead | phone | ConnectionDrop > 10 % |', '| team-lead | phne | P0 |')
+    .replace('| email | |', '| email | P0 |');
+  expect(found(text)).toEqual(['6: `review` was due on 2027-02-22', '68: no step for alarms of P3']);
+  // A severity that cannot be read may be the one.
+  expect(found(text.replace('| email | P0 |', '| email | p3 |'))).toEqual(['6: `review` was due on 2027-02-22']);
+});
+
 /** The valid runbook, in whose prose a passage stands. */
 const withProse = (prose: string) => valid.replace('Look at the queue.', prose);
 

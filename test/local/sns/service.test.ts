@@ -156,6 +156,28 @@ it('delivers by the filter policies, raw where asked', async () => {
   ]);
 });
 
+it('gives one endpoint one subscription to a topic', async () => {
+  const first = subscription('A', 'sqs', 'queue', { FilterPolicy: { channels: ['SMS'] } });
+  const sns = await start(first, subscription('B', 'sqs', 'queue', { FilterPolicy: { channels: ['SMS'] } }));
+  const attributes = { channels: { Type: 'String.Array', Value: '["Slack", "SMS"]' } };
+  await sns.publish(TopicArn, { message: 'once', attributes }, principal);
+  await sns.close();
+  expect(deliveries).toHaveLength(1);
+  await expect(start(first, subscription('B', 'sqs', 'queue'))).rejects.toMatchObject({
+    name: 'TemplateError',
+    message: expect.stringMatching(/s\.B .*Subscription already exists with different attributes/),
+  });
+});
+
+it('delivers nothing to who filters by an attribute that a message does not have', async () => {
+  const sns = await start(subscription('A', 'sqs', 'queue', { FilterPolicy: { channels: ['SMS'] } }));
+  await sns.publish(TopicArn, { message: 'x' }, principal);
+  for (const Value of ['["Slack"]', 'no list', '[1]'])
+    await sns.publish(TopicArn, { message: 'x', attributes: { channels: { Type: 'String.Array', Value } } }, principal);
+  await sns.close();
+  expect(deliveries).toEqual([]);
+});
+
 it('logs what would go to people, by endpoint and without content', async () => {
   const sns = await start(subscription('Mail', 'email', 'ops@example.com'));
   await sns.publish(TopicArn, { message: 'secret' }, principal);
