@@ -1,12 +1,13 @@
 import type { Context, SQSBatchResponse } from 'aws-lambda';
 import type { Control } from '../shared/control.ts';
+import { functionControl } from '../shared/environment.ts';
 import { logger } from '../shared/logger.ts';
 import { memoryMeter } from '../shared/memory-meter.ts';
 import { serviceMetrics } from '../shared/metrics.ts';
 import { readVariables } from '../shared/variables.ts';
 import { eachGroup, type Group, type Progress, type QueueRecord } from './batch.ts';
 import { postBudget } from './budget.ts';
-import { type Clients, renewedClients } from './clients.ts';
+import { type Clients, fanOutEnvironment } from './clients.ts';
 import { sendDeadLetter } from './dead-letters.ts';
 import { type DeliverDependencies, deliver } from './deliver.ts';
 import { type DeliverToShardDependencies, deliverToShard } from './deliver-to-shard.ts';
@@ -28,7 +29,8 @@ const {
 const metrics = serviceMetrics();
 const meter = deliveryMeter(metrics, Date.now);
 const memory = memoryMeter();
-const current = renewedClients(variables);
+const control = functionControl(variables.OPERATIONS_TABLE);
+const environment = fanOutEnvironment(variables, control);
 
 /** Left over at the end of an invocation for the posts that are under way, and for what follows them. */
 const reserveMs = 2 * variables.POST_TIMEOUT_SECONDS * 1000 + 2_000;
@@ -101,12 +103,13 @@ async function fromPublications({ id, records }: Group, d: Dependencies): Promis
   return { done: await deliver(id, items, d) };
 }
 
-export async function handler(
-  event: unknown,
-  context: Pick<Context, 'getRemainingTimeInMillis' | 'memoryLimitInMB'>,
-): Promise<SQSBatchResponse> {
-  const { clients, control } = await current();
-  const d = dependenciesOf(clients, control, context.getRemainingTimeInMillis());
+type InvocationContext = Pick<Context, 'getRemainingTimeInMillis' | 'memoryLimitInMB'>;
+
+export const handler = (event: unknown, context: InvocationContext): Promise<SQSBatchResponse> =>
+  environment.run(clients => fanOut(event, context, clients));
+
+async function fanOut(event: unknown, context: InvocationContext, clients: Clients): Promise<SQSBatchResponse> {
+  const d = dependenciesOf(clients, await control.read(), context.getRemainingTimeInMillis());
   const isShard = ({ queueArn }: Group) => queueArn === SHARD_TASKS_QUEUE_ARN;
   try {
     return await eachGroup(event, {
