@@ -1,5 +1,6 @@
 import type { APIGatewayAuthorizerResult, APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
 import { createRemoteJWKSet } from 'jose';
+import { environmentOf, functionControl } from '../shared/environment.ts';
 import { logger } from '../shared/logger.ts';
 import { serviceMetrics } from '../shared/metrics.ts';
 import { probeSecret } from '../shared/probe-secret.ts';
@@ -10,15 +11,28 @@ import { authorizerVariables } from './variables.ts';
 
 const variables = readVariables(authorizerVariables);
 const metrics = serviceMetrics();
-const rules: AdmissionRules = {
-  issuer: variables.TOKEN_ISSUER,
-  audience: variables.TOKEN_AUDIENCE,
-  // Keys are kept for 10 min, and asked for again at most every 30 s where a token names an unknown one.
-  keys: createRemoteJWKSet(new URL(variables.JWKS_URL), { timeoutDuration: 3_000 }),
-  allowedOrigins: variables.ALLOWED_ORIGINS,
-  anonymous: variables.ANONYMOUS,
-  probe: { audience: variables.PROBE_AUDIENCE, secret: probeSecret(variables.PROBE_SECRET_ARN) },
-};
+const environment = environmentOf({
+  // A handshake needs nothing of it: at first, too, it is not held up for longer than this.
+  control: functionControl(variables.OPERATIONS_TABLE, { firstTimeoutMs: 500 }),
+  reads: 'alongside',
+  open() {
+    const rules: AdmissionRules = {
+      issuer: variables.TOKEN_ISSUER,
+      audience: variables.TOKEN_AUDIENCE,
+      // Keys are kept for 10 min, and asked for again at most every 30 s where a token names an unknown one. The socket is
+      // not: `fetch` would keep it in a pool of the whole process, which nobody could end.
+      keys: createRemoteJWKSet(new URL(variables.JWKS_URL), {
+        timeoutDuration: 3_000,
+        headers: { connection: 'close' },
+      }),
+      allowedOrigins: variables.ALLOWED_ORIGINS,
+      anonymous: variables.ANONYMOUS,
+      probe: { audience: variables.PROBE_AUDIENCE, secret: probeSecret(variables.PROBE_SECRET_ARN) },
+    };
+    // No sockets: what it drops are the keys and the secret.
+    return { rules, end() {} };
+  },
+});
 
 const lowerCaseNames = (headers: Readonly<Record<string, string | undefined>>) =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
@@ -44,7 +58,7 @@ class Unauthorized extends Error {
 
 export async function handler(event: APIGatewayRequestAuthorizerEvent): Promise<APIGatewayAuthorizerResult> {
   try {
-    return await authorize(event);
+    return await environment.run(({ rules }) => authorize(event, rules));
   } catch (error) {
     if (!(error instanceof Unauthorized)) metrics.put('ConnectionErrors', 1, 'internal');
     throw error;
@@ -53,7 +67,10 @@ export async function handler(event: APIGatewayRequestAuthorizerEvent): Promise<
   }
 }
 
-async function authorize(event: APIGatewayRequestAuthorizerEvent): Promise<APIGatewayAuthorizerResult> {
+async function authorize(
+  event: APIGatewayRequestAuthorizerEvent,
+  rules: AdmissionRules,
+): Promise<APIGatewayAuthorizerResult> {
   const admission = await admit(
     { headers: lowerCaseNames(event.headers ?? {}), query: event.queryStringParameters ?? {} },
     rules,

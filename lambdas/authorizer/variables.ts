@@ -11,4 +11,5 @@ export const authorizerVariables = z.object({
   /** Of the probe's tokens. */
   PROBE_AUDIENCE: z.string().min(1),
   PROBE_SECRET_ARN: z.string().min(1),
+  OPERATIONS_TABLE: z.string().min(1),
 });

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { signedCallback } from '../shared/callback.ts';
-import { dynamoDbControl } from '../shared/control.ts';
 import { dynamoDb } from '../shared/dynamodb.ts';
 import { closesPerSecond } from '../shared/ending.ts';
+import { environmentOf, functionControl } from '../shared/environment.ts';
 import { logger } from '../shared/logger.ts';
 import { serviceMetrics } from '../shared/metrics.ts';
 import { pace, readUnitsPerSecond } from '../shared/pace.ts';
@@ -15,19 +15,35 @@ import { dynamoDbCensusRecord } from './record.ts';
 import { censusVariables } from './variables.ts';
 
 const variables = readVariables(censusVariables);
-const client = dynamoDb();
-const presence = dynamoDbPresence(variables, client);
-const callback = pacedCallback(
-  signedCallback({ url: variables.CALLBACK_URL, timeoutMs: 5_000, connections: 20 }),
-  postPace({ perSecond: closesPerSecond, burst: 1 }),
-);
-const report = (message: string, error: Error) => logger.error(message, error);
-const control = dynamoDbControl(client, variables.OPERATIONS_TABLE, report);
-const record = dynamoDbCensusRecord(client, variables.OPERATIONS_TABLE, report);
-const backlog = sqsBacklog(variables.FAN_OUT_QUEUE_URLS);
 const metrics = serviceMetrics();
+const control = functionControl(variables.OPERATIONS_TABLE);
+const environment = environmentOf({ control, reads: 'first', open: openClients });
 
-export async function handler(): Promise<CensusReport | undefined> {
+function openClients() {
+  const client = dynamoDb();
+  const sockets = signedCallback({ url: variables.CALLBACK_URL, timeoutMs: 5_000, connections: 20 });
+  const queues = sqsBacklog(variables.FAN_OUT_QUEUE_URLS);
+  return {
+    presence: dynamoDbPresence(variables, client),
+    callback: pacedCallback(sockets, postPace({ perSecond: closesPerSecond, burst: 1 })),
+    record: dynamoDbCensusRecord(client, variables.OPERATIONS_TABLE, (message, error) => logger.error(message, error)),
+    backlog: queues.count,
+    async end() {
+      client.destroy();
+      queues.end();
+      await sockets.end();
+    },
+  };
+}
+
+export const handler = (): Promise<CensusReport | undefined> => environment.run(census);
+
+async function census({
+  presence,
+  callback,
+  record,
+  backlog,
+}: ReturnType<typeof openClients>): Promise<CensusReport | undefined> {
   try {
     const report = await takeCensus({
       presence,

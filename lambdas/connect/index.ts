@@ -2,8 +2,8 @@ import type { APIGatewayProxyResult } from 'aws-lambda';
 import { keptFor } from '../shared/cache.ts';
 import { dynamoDbConnectionCount } from '../shared/connection-count.ts';
 import { dynamoDbConnections } from '../shared/connections.ts';
-import { dynamoDbControl } from '../shared/control.ts';
 import { dynamoDb } from '../shared/dynamodb.ts';
+import { environmentOf, functionControl } from '../shared/environment.ts';
 import { connectEvent } from '../shared/gateway-event.ts';
 import { logger } from '../shared/logger.ts';
 import { serviceMetrics } from '../shared/metrics.ts';
@@ -13,14 +13,23 @@ import { type RegisterDependencies, type Registration, register } from './regist
 import { connectVariables } from './variables.ts';
 
 const variables = readVariables(connectVariables);
-const client = dynamoDb();
-const count = dynamoDbConnectionCount(client, variables.OPERATIONS_TABLE);
-const dependencies: RegisterDependencies = {
-  connections: dynamoDbConnections(client, variables.CONNECTIONS_TABLE),
-  count: { add: count.add, read: keptFor(1_000, count.read) },
-  control: dynamoDbControl(client, variables.OPERATIONS_TABLE, (message, error) => logger.error(message, error)),
-  warn: (message, error) => logger.warn(message, error as Error),
-};
+const control = functionControl(variables.OPERATIONS_TABLE);
+const environment = environmentOf({
+  control,
+  // It is read for `register` in any case, beside what that reads.
+  reads: 'alongside',
+  open() {
+    const client = dynamoDb();
+    const count = dynamoDbConnectionCount(client, variables.OPERATIONS_TABLE);
+    const dependencies: RegisterDependencies = {
+      connections: dynamoDbConnections(client, variables.CONNECTIONS_TABLE),
+      count: { add: count.add, read: keptFor(1_000, count.read) },
+      control,
+      warn: (message, error) => logger.warn(message, error as Error),
+    };
+    return { dependencies, end: () => client.destroy() };
+  },
+});
 const metrics = serviceMetrics();
 const limits = {
   maxConnections: variables.MAX_CONNECTIONS,
@@ -46,7 +55,7 @@ const offersSubprotocol = (headers: Readonly<Record<string, string>>): boolean =
 
 export async function handler(event: unknown): Promise<APIGatewayProxyResult> {
   try {
-    return await connect(event);
+    return await environment.run(({ dependencies }) => connect(event, dependencies));
   } catch (error) {
     metrics.put('ConnectionErrors', 1, 'internal');
     throw error;
@@ -55,7 +64,7 @@ export async function handler(event: unknown): Promise<APIGatewayProxyResult> {
   }
 }
 
-async function connect(event: unknown): Promise<APIGatewayProxyResult> {
+async function connect(event: unknown, dependencies: RegisterDependencies): Promise<APIGatewayProxyResult> {
   const { headers, requestContext } = connectEvent.parse(event);
   const { connectionId, connectedAt, identity, authorizer } = requestContext;
   const { user, clientVersion, tokenExpiresAt, probe } = authorizer;

@@ -1,20 +1,29 @@
-import { dynamoDbControl } from '../shared/control.ts';
 import { dynamoDb } from '../shared/dynamodb.ts';
+import { environmentOf, functionControl } from '../shared/environment.ts';
 import { disconnectEvent } from '../shared/gateway-event.ts';
 import { logger } from '../shared/logger.ts';
 import { serviceMetrics } from '../shared/metrics.ts';
-import { dynamoDbPresence, forget } from '../shared/presence.ts';
+import { dynamoDbPresence, forget, type Presence } from '../shared/presence.ts';
 import { readVariables } from '../shared/variables.ts';
 import { reasonOf } from './reason.ts';
 import { disconnectVariables } from './variables.ts';
 
 const variables = readVariables(disconnectVariables);
-const client = dynamoDb();
-const presence = dynamoDbPresence(variables, client);
-const control = dynamoDbControl(client, variables.OPERATIONS_TABLE, (message, error) => logger.error(message, error));
 const metrics = serviceMetrics();
+const control = functionControl(variables.OPERATIONS_TABLE);
+const environment = environmentOf({
+  control,
+  reads: 'alongside',
+  open() {
+    const client = dynamoDb();
+    return { presence: dynamoDbPresence(variables, client), end: () => client.destroy() };
+  },
+});
 
-export async function handler(event: unknown): Promise<{ statusCode: number }> {
+export const handler = (event: unknown): Promise<{ statusCode: number }> =>
+  environment.run(({ presence }) => disconnect(event, presence));
+
+async function disconnect(event: unknown, presence: Presence): Promise<{ statusCode: number }> {
   const { connectionId, connectedAt, disconnectStatusCode, disconnectReason } =
     disconnectEvent.parse(event).requestContext;
   const [connection, { drain }] = await Promise.all([forget(connectionId, presence), control.read()]);

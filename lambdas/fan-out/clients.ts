@@ -1,9 +1,9 @@
 import { SQSClient } from '@aws-sdk/client-sqs';
 import type { z } from 'zod';
 import { signedCallback } from '../shared/callback.ts';
-import { type Control, dynamoDbControl } from '../shared/control.ts';
+import type { Control, ControlReader } from '../shared/control.ts';
 import { dynamoDb } from '../shared/dynamodb.ts';
-import { logger } from '../shared/logger.ts';
+import { type Environment, environmentOf } from '../shared/environment.ts';
 import { dynamoDbMessageLog } from '../shared/message-log.ts';
 import { pacedCallback, postPace } from '../shared/post-pace.ts';
 import { dynamoDbPresence } from '../shared/presence.ts';
@@ -33,7 +33,6 @@ function openClients(variables: z.infer<typeof fanOutVariables>, parallelism: nu
     parallelism,
     log: dynamoDbMessageLog(client, variables.MESSAGES_TABLE, variables.RETENTION_SECONDS * 1000),
     presence: dynamoDbPresence(variables, client),
-    control: dynamoDbControl(client, variables.OPERATIONS_TABLE, (message, error) => logger.error(message, error)),
     sqs,
     pace,
     callback: pacedCallback(sockets, pace),
@@ -58,26 +57,15 @@ export type Clients = ReturnType<typeof openClients>;
 export const parallelismOf = ({ postParallelism }: Pick<Control, 'postParallelism'>, setting: number): number =>
   Math.min(maxParallelism, postParallelism ?? setting);
 
-/**
- * The clients of a function environment, opened anew when the control record's `generation` has risen: an operator asks
- * for it where an environment may hold on to something broken. Another parallelism needs another pool, too. To be called
- * while none of them is in use.
- */
-export function renewedClients(
+/** The clients of a function environment. Another parallelism needs another pool, too. */
+export const fanOutEnvironment = (
   variables: z.infer<typeof fanOutVariables>,
-): () => Promise<{ readonly clients: Clients; readonly control: Control }> {
-  let clients = openClients(variables, parallelismOf({ postParallelism: null }, variables.POST_PARALLELISM));
-  let generation: number | undefined;
-  return async () => {
-    const control = await clients.control.read();
-    const parallelism = parallelismOf(control, variables.POST_PARALLELISM);
-    const risen = generation !== undefined && control.generation > generation;
-    if (risen || parallelism !== clients.parallelism) {
-      await clients.end();
-      clients = openClients(variables, parallelism);
-      logger.info('clients opened anew', { generation: control.generation, parallelism });
-    }
-    generation = Math.max(generation ?? control.generation, control.generation);
-    return { clients, control };
-  };
-}
+  control: ControlReader,
+): Environment<Clients> =>
+  environmentOf({
+    control,
+    // What it says of posts and flushes holds for the whole batch.
+    reads: 'first',
+    open: record => openClients(variables, parallelismOf(record, variables.POST_PARALLELISM)),
+    isOutdated: ({ parallelism }, record) => parallelism !== parallelismOf(record, variables.POST_PARALLELISM),
+  });

@@ -1,5 +1,6 @@
 import type { Context, SQSBatchResponse } from 'aws-lambda';
 import type { Control } from '../shared/control.ts';
+import { functionControl } from '../shared/environment.ts';
 import { logger } from '../shared/logger.ts';
 import { memoryMeter } from '../shared/memory-meter.ts';
 import { serviceMetrics } from '../shared/metrics.ts';
@@ -7,7 +8,7 @@ import { readVariables } from '../shared/variables.ts';
 import { furtherBatches, handleAnotherBatch } from './another-batch.ts';
 import { type BatchHandlers, eachGroup, type Group, type Progress, type QueueRecord, queueOf } from './batch.ts';
 import { postBudget } from './budget.ts';
-import { type Clients, renewedClients } from './clients.ts';
+import { type Clients, fanOutEnvironment } from './clients.ts';
 import { sendDeadLetter } from './dead-letters.ts';
 import { type DeliverDependencies, deliver } from './deliver.ts';
 import { type DeliverToShardDependencies, deliverToShard } from './deliver-to-shard.ts';
@@ -29,7 +30,8 @@ const {
 const metrics = serviceMetrics();
 const meter = deliveryMeter(metrics, Date.now);
 const memory = memoryMeter();
-const current = renewedClients(variables);
+const control = functionControl(variables.OPERATIONS_TABLE);
+const environment = fanOutEnvironment(variables, control);
 
 /** Left over at the end of an invocation for the posts that are under way, and for what follows them. */
 const reserveMs = 2 * variables.POST_TIMEOUT_SECONDS * 1000 + 2_000;
@@ -102,6 +104,7 @@ async function fromPublications({ id, records }: Group, d: Dependencies): Promis
   return { done: await deliver(id, items, d) };
 }
 
+<<<<<<< HEAD
 const urlOf = (queueArn: string): string =>
   queueArn === SHARD_TASKS_QUEUE_ARN ? SHARD_TASKS_QUEUE_URL : PUBLICATIONS_QUEUE_URL;
 
@@ -152,6 +155,16 @@ export async function handler(
 ): Promise<SQSBatchResponse> {
   const { clients, control } = await current();
   const scale = control.shards ?? 1;
+=======
+type InvocationContext = Pick<Context, 'getRemainingTimeInMillis' | 'memoryLimitInMB'>;
+
+export const handler = (event: unknown, context: InvocationContext): Promise<SQSBatchResponse> =>
+  environment.run(clients => fanOut(event, context, clients));
+
+async function fanOut(event: unknown, context: InvocationContext, clients: Clients): Promise<SQSBatchResponse> {
+  const d = dependenciesOf(clients, await control.read(), context.getRemainingTimeInMillis());
+  const isShard = ({ queueArn }: Group) => queueArn === SHARD_TASKS_QUEUE_ARN;
+>>>>>>> delivery
   try {
     return await clients.quota.during(scale, () =>
       delivered(event, scale, handlersOf(clients, control, context.getRemainingTimeInMillis()), clients.sqs),

@@ -1,18 +1,26 @@
 import { setTimeout } from 'node:timers/promises';
 import type { APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
-import { dynamoDbConnectionCount } from '../shared/connection-count.ts';
+import { type ConnectionCount, dynamoDbConnectionCount } from '../shared/connection-count.ts';
 import { dynamoDb } from '../shared/dynamodb.ts';
+import { environmentOf, functionControl } from '../shared/environment.ts';
 import { logger } from '../shared/logger.ts';
 import { readVariables } from '../shared/variables.ts';
 import { healthVariables } from './variables.ts';
 
 const variables = readVariables(healthVariables);
-const count = dynamoDbConnectionCount(dynamoDb(), variables.OPERATIONS_TABLE);
+const environment = environmentOf({
+  control: functionControl(variables.OPERATIONS_TABLE),
+  reads: 'alongside',
+  open() {
+    const client = dynamoDb();
+    return { count: dynamoDbConnectionCount(client, variables.OPERATIONS_TABLE), end: () => client.destroy() };
+  },
+});
 
 /** A store that has not answered by then is not healthy, whatever it answers later. */
 const patienceMs = 1_500;
 
-async function storeAnswers(): Promise<boolean> {
+async function storeAnswers(count: ConnectionCount): Promise<boolean> {
   const giveUp = new AbortController();
   try {
     await Promise.race([
@@ -32,7 +40,7 @@ async function storeAnswers(): Promise<boolean> {
 
 /** `GET /health`: 200 where the service can work, 503 where its store does not answer. `uptime` is this environment's, in seconds. */
 export async function handler(): Promise<APIGatewayProxyStructuredResultV2> {
-  const healthy = await storeAnswers();
+  const healthy = await environment.run(({ count }) => storeAnswers(count));
   return {
     statusCode: healthy ? 200 : 503,
     headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { environmentOf, functionControl } from '../shared/environment.ts';
 import { logger } from '../shared/logger.ts';
 import { serviceMetrics } from '../shared/metrics.ts';
 import { probeSecret } from '../shared/probe-secret.ts';
@@ -10,7 +11,12 @@ import { probeVariables } from './variables.ts';
 
 const variables = readVariables(probeVariables);
 const metrics = serviceMetrics();
-const secret = probeSecret(variables.PROBE_SECRET_ARN);
+const environment = environmentOf({
+  control: functionControl(variables.OPERATIONS_TABLE),
+  reads: 'first',
+  // Its sockets are those of one run: what it drops is the secret.
+  open: () => ({ secret: probeSecret(variables.PROBE_SECRET_ARN), end() {} }),
+});
 
 /** Below the function's 20 s, with the time that closing takes. */
 const timeoutMs = 15_000;
@@ -18,13 +24,13 @@ const timeoutMs = 15_000;
 /** Probes the service once. That it does not work is a measurement, and no error of this function. */
 export async function handler(): Promise<void> {
   try {
-    await Promise.all([probeService(), lookAtCertificate()]);
+    await environment.run(({ secret }) => Promise.all([probeService(secret), lookAtCertificate()]));
   } finally {
     metrics.flush();
   }
 }
 
-async function probeService(): Promise<void> {
+async function probeService(secret: () => Promise<Uint8Array>): Promise<void> {
   try {
     const token = await probeToken(variables.PROBE_AUDIENCE, await secret());
     const { latencyMs } = await probe({ url: variables.WEBSOCKET_URL, token, id: randomUUID(), timeoutMs });

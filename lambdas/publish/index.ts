@@ -1,7 +1,7 @@
 import type { APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { z } from 'zod';
-import { dynamoDbControl } from '../shared/control.ts';
 import { dynamoDb } from '../shared/dynamodb.ts';
+import { environmentOf, functionControl } from '../shared/environment.ts';
 import { errorTypeOf } from '../shared/error-type.ts';
 import { logger } from '../shared/logger.ts';
 import { serviceMetrics } from '../shared/metrics.ts';
@@ -12,39 +12,49 @@ import { answer, type PublishDependencies } from './answer.ts';
 import { publishVariables } from './variables.ts';
 
 const variables = readVariables(publishVariables);
-const client = dynamoDb();
 const withinMs = 1_000;
 const metrics = serviceMetrics();
-const queue = sqsPublicationQueue(variables.PUBLICATIONS_QUEUE_URL, withinMs);
-const dependencies: PublishDependencies = {
-  queue: {
-    async send(...publication) {
-      const sequenceNumber = await queue.send(...publication);
-      metrics.put('MessagesAccepted', 1);
-      return sequenceNumber;
-    },
+// Of the second that a server waits, half is left to the queue.
+const control = functionControl(variables.OPERATIONS_TABLE, { firstTimeoutMs: withinMs / 2 });
+const environment = environmentOf({
+  control,
+  reads: 'alongside',
+  open() {
+    const client = dynamoDb();
+    const queue = sqsPublicationQueue(variables.PUBLICATIONS_QUEUE_URL, withinMs);
+    const dependencies: PublishDependencies = {
+      queue: {
+        async send(...publication) {
+          const sequenceNumber = await queue.send(...publication);
+          metrics.put('MessagesAccepted', 1);
+          return sequenceNumber;
+        },
+      },
+      limits: { maxMessageBytes: variables.MAX_MESSAGE_BYTES },
+      throttle: controlledThrottle(control, dynamoDbTurns(client, variables.OPERATIONS_TABLE), error =>
+        logger.error('throttle not held', error),
+      ),
+      now: Date.now,
+      refused(publisher, { code, message, cause }) {
+        metrics.put('Errors', 1, errorTypeOf(code));
+        logger.warn('message refused', {
+          code,
+          reason: message,
+          publisher,
+          ...(cause !== undefined && { error: cause as Error }),
+        });
+      },
+      withinMs,
+    };
+    return {
+      dependencies,
+      end() {
+        client.destroy();
+        queue.end();
+      },
+    };
   },
-  limits: { maxMessageBytes: variables.MAX_MESSAGE_BYTES },
-  throttle: controlledThrottle(
-    dynamoDbControl(client, variables.OPERATIONS_TABLE, (message, error) => logger.error(message, error), {
-      // Of the second that a server waits, half is left to the queue.
-      firstTimeoutMs: withinMs / 2,
-    }),
-    dynamoDbTurns(client, variables.OPERATIONS_TABLE),
-    error => logger.error('throttle not held', error),
-  ),
-  now: Date.now,
-  refused(publisher, { code, message, cause }) {
-    metrics.put('Errors', 1, errorTypeOf(code));
-    logger.warn('message refused', {
-      code,
-      reason: message,
-      publisher,
-      ...(cause !== undefined && { error: cause as Error }),
-    });
-  },
-  withinMs,
-};
+});
 
 const eventSchema = z.object({
   body: z.string().default(''),
@@ -59,7 +69,9 @@ export async function handler(input: unknown): Promise<APIGatewayProxyStructured
   const text = isBase64Encoded ? Buffer.from(body, 'base64').toString() : body;
   const { userArn } = requestContext.authorizer.iam;
   try {
-    return await answer({ userArn, channel: pathParameters.channel, body: text }, dependencies);
+    return await environment.run(({ dependencies }) =>
+      answer({ userArn, channel: pathParameters.channel, body: text }, dependencies),
+    );
   } finally {
     metrics.flush();
   }

@@ -1,5 +1,6 @@
 import { type DynamoDBDocumentClient, GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { z } from 'zod';
+import type { ItemReader } from './item-reader.ts';
 import { operationsTable } from './tables.ts';
 
 const count = z.number().int().positive();
@@ -47,8 +48,10 @@ export const defaultControl: Control = {
   baselineFrozen: false,
 };
 
-/** The key of the control record in the Operations table. */
+/** The name of the control record. */
 export const controlRecord = 'control';
+/** Its key in the Operations table. */
+export const controlKey = { [operationsTable.partitionKey]: controlRecord };
 
 export interface ControlReader {
   /** At most 2 s old. Never throws: where it cannot be read, the last known one holds, or the default. */
@@ -76,6 +79,9 @@ export interface ControlOptions {
   readonly now?: () => number;
 }
 
+/** Told of a record that cannot be read, once for each try. */
+export type ControlFailure = (message: string, error: Error) => void;
+
 /** What of an item is valid; the rest is told and the default. */
 function controlOf(item: Readonly<Record<string, unknown>>, failed: ControlFailure): Control {
   const set = Object.entries(item).filter(([name, value]) => name in fields && value !== null);
@@ -87,27 +93,23 @@ function controlOf(item: Readonly<Record<string, unknown>>, failed: ControlFailu
   return { ...defaultControl, ...Object.fromEntries(valid) };
 }
 
-/** Told of a record that cannot be read, once for each try. */
-export type ControlFailure = (message: string, error: Error) => void;
-
-export function dynamoDbControl(
-  client: DynamoDBDocumentClient,
-  tableName: string,
+/**
+ * Reads the control record every 2 s at most.
+ * @param readItem gives the item as it is in the table; rejects where the signal gives it up
+ */
+export function keptControl(
+  readItem: ItemReader,
   failed: ControlFailure,
   options: ControlOptions = {},
-): ControlStore {
+): ControlReader & { forget(): void } {
   const { now = Date.now } = options;
-  const key = { [operationsTable.partitionKey]: controlRecord };
   let last = defaultControl;
   let timeoutMs = options.firstTimeoutMs ?? firstTimeoutMs;
   let until = Number.NEGATIVE_INFINITY;
   let underWay: Promise<Control> | undefined;
   const fetch = async (): Promise<Control> => {
     try {
-      const { Item } = await client.send(new GetCommand({ TableName: tableName, Key: key }), {
-        abortSignal: AbortSignal.timeout(timeoutMs),
-      });
-      last = controlOf(Item ?? {}, failed);
+      last = controlOf(await readItem(AbortSignal.timeout(timeoutMs)), failed);
     } catch (error) {
       failed('control record not read, the last known one holds', error as Error);
     }
@@ -123,6 +125,29 @@ export function dynamoDbControl(
       });
       return underWay;
     },
+    forget() {
+      until = Number.NEGATIVE_INFINITY;
+    },
+  };
+}
+
+/** The control record over a client that is given, for whoever writes it. */
+export function dynamoDbControl(
+  client: DynamoDBDocumentClient,
+  tableName: string,
+  failed: ControlFailure,
+  options: ControlOptions = {},
+): ControlStore {
+  const { read, forget } = keptControl(
+    async abortSignal => {
+      const { Item } = await client.send(new GetCommand({ TableName: tableName, Key: controlKey }), { abortSignal });
+      return Item ?? {};
+    },
+    failed,
+    options,
+  );
+  return {
+    read,
     async write(changes) {
       const entries = Object.entries(z.object(fields).partial().strict().parse(changes));
       if (entries.length === 0) return;
@@ -131,7 +156,7 @@ export function dynamoDbControl(
       await client.send(
         new UpdateCommand({
           TableName: tableName,
-          Key: key,
+          Key: controlKey,
           UpdateExpression: [
             set.length > 0 && `SET ${set.map(([name]) => `#${name} = :${name}`).join(', ')}`,
             removed.length > 0 && `REMOVE ${removed.map(([name]) => `#${name}`).join(', ')}`,
@@ -144,7 +169,7 @@ export function dynamoDbControl(
           }),
         }),
       );
-      until = Number.NEGATIVE_INFINITY;
+      forget();
     },
   };
 }

@@ -32,6 +32,12 @@ export interface PublicationQueue {
   send(publication: Publication, deduplicationId: string, signal?: AbortSignal): Promise<string>;
 }
 
+/** Publications over sockets of its own. */
+export interface SocketPublicationQueue extends PublicationQueue {
+  /** Ends the sockets. */
+  end(): void;
+}
+
 /** SQS refuses these two, and JSON leaves them as they are ("SendMessage": characters that a message may hold). */
 const bodyOf = (publication: Publication): string =>
   JSON.stringify(publication).replace(/[\ufffe\uffff]/g, character => `\\u${character.charCodeAt(0).toString(16)}`);
@@ -40,7 +46,7 @@ const bodyOf = (publication: Publication): string =>
  * A call has `timeoutMs` in all: a publisher must never hang on the platform. Half of it is the first attempt's, which
  * may be made on a socket that died while the environment was frozen.
  */
-export function sqsPublicationQueue(queueUrl: string, timeoutMs: number): PublicationQueue {
+export function sqsPublicationQueue(queueUrl: string, timeoutMs: number): SocketPublicationQueue {
   const client = new SQSClient({
     maxAttempts: 2,
     requestHandler: { connectionTimeout: timeoutMs / 2, requestTimeout: timeoutMs / 2, throwOnRequestTimeout: true },
@@ -60,6 +66,7 @@ export function sqsPublicationQueue(queueUrl: string, timeoutMs: number): Public
       if (!SequenceNumber) throw new Error('the queue gave no sequence number: it is not a FIFO queue');
       return SequenceNumber;
     },
+    end: () => client.destroy(),
   };
 }
 

@@ -50,7 +50,7 @@ export class Connections extends Construct {
     this.sweep = this.createSweep(props);
   }
 
-  private createAuthorizer({ context, environment, probeIdentity }: ConnectionsProps): Handler {
+  private createAuthorizer({ context, environment, tables, probeIdentity }: ConnectionsProps): Handler {
     const { tokens, allowedOrigins, anonymous } = environment;
     const handler = new Handler<VariablesOf<typeof authorizerVariables>>(this, 'AuthorizerFunction', {
       context,
@@ -64,9 +64,11 @@ export class Connections extends Construct {
         ALLOWED_ORIGINS: JSON.stringify(allowedOrigins),
         ANONYMOUS: String(anonymous),
         ...probeIdentity.variables,
+        ...tables.controlVariables,
       },
     });
     probeIdentity.allowRead(handler);
+    tables.allowControl(handler);
     return handler;
   }
 
@@ -90,7 +92,8 @@ export class Connections extends Construct {
       index => `${tables.connections.tableArn}/index/${index.name}`,
     );
     handler.allow(['dynamodb:Query'], indexes);
-    tables.allow(handler, 'operations', 'GetItem', 'BatchGetItem', 'UpdateItem');
+    tables.allow(handler, 'operations', 'BatchGetItem', 'UpdateItem');
+    tables.allowControl(handler);
     return handler;
   }
 
@@ -103,7 +106,7 @@ export class Connections extends Construct {
       variables: tables.presenceVariables,
     });
     tables.allowForget(handler);
-    tables.allow(handler, 'operations', 'GetItem');
+    tables.allowControl(handler);
     return handler;
   }
 
@@ -124,7 +127,8 @@ export class Connections extends Construct {
       },
     });
     tables.allow(handler, 'connections', 'Scan', 'UpdateItem');
-    tables.allow(handler, 'operations', 'GetItem', 'BatchGetItem');
+    tables.allow(handler, 'operations', 'BatchGetItem');
+    tables.allowControl(handler);
     tables.allowForget(handler);
     publications.allowCount(handler);
     gateway.allowConnections(handler, 'POST', 'GET', 'DELETE');

@@ -83,8 +83,10 @@ export class Handler<
     }) as IFunction;
   }
 
-  /** Allows `actions` (with their service's prefix) on just these ARNs. */
-  allow(actions: readonly string[], resources: readonly string[]): void {
-    this.addToRolePolicy(new PolicyStatement({ actions: [...actions], resources: [...resources] }));
+  /** Allows `actions` (with their service's prefix) on just these ARNs, and under just these conditions. */
+  allow(actions: readonly string[], resources: readonly string[], conditions?: Record<string, unknown>): void {
+    this.addToRolePolicy(
+      new PolicyStatement({ actions: [...actions], resources: [...resources], ...(conditions && { conditions }) }),
+    );
   }
 }

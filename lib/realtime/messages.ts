@@ -68,7 +68,8 @@ export class Messages extends Construct {
     tables.allow(handler, 'connections', 'UpdateItem', 'BatchGetItem');
     tables.allow(handler, 'subscriptions', 'PutItem', 'DeleteItem', 'Query');
     tables.allow(handler, 'messages', 'GetItem', 'Query', 'UpdateItem');
-    tables.allow(handler, 'operations', 'GetItem', 'UpdateItem');
+    tables.allow(handler, 'operations', 'UpdateItem');
+    tables.allowControl(handler);
     this.publications.allowSend(handler);
     gateway.allowConnections(handler, 'POST', 'DELETE');
     return handler;
@@ -103,7 +104,7 @@ export class Messages extends Construct {
     tables.allow(handler, 'messages', 'GetItem', 'Query', 'PutItem', 'UpdateItem');
     tables.allow(handler, 'subscriptions', 'Query', 'DeleteItem');
     tables.allow(handler, 'connections', 'UpdateItem');
-    tables.allow(handler, 'operations', 'GetItem');
+    tables.allowControl(handler);
     tables.allowForget(handler);
     gateway.allowConnections(handler, 'POST', 'DELETE');
     this.publications.allowFanOut(handler);

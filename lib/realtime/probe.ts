@@ -8,6 +8,7 @@ import type { VariablesOf } from '../../lambdas/shared/variables.ts';
 import type { Gateway } from './gateway.ts';
 import { Handler } from './handler.ts';
 import type { ServiceContext } from './service-context.ts';
+import type { Tables } from './tables.ts';
 
 /** What the probe signs its tokens with and the authorizer verifies them with. */
 export class ProbeIdentity extends Construct {
@@ -36,6 +37,7 @@ export class ProbeIdentity extends Construct {
 export interface ProbeProps {
   readonly context: ServiceContext;
   readonly gateway: Gateway;
+  readonly tables: Tables;
   readonly identity: ProbeIdentity;
 }
 
@@ -43,16 +45,17 @@ export interface ProbeProps {
 export class Probe extends Construct {
   readonly handler: Handler;
 
-  constructor(scope: Construct, id: string, { context, gateway, identity }: ProbeProps) {
+  constructor(scope: Construct, id: string, { context, gateway, tables, identity }: ProbeProps) {
     super(scope, id);
     this.handler = new Handler<VariablesOf<typeof probeVariables>>(this, 'Function', {
       context,
       folder: 'probe',
       description: 'connects and publishes as a client does',
       timeout: Duration.seconds(20),
-      variables: { WEBSOCKET_URL: gateway.stage.url, ...identity.variables },
+      variables: { WEBSOCKET_URL: gateway.stage.url, ...identity.variables, ...tables.controlVariables },
     });
     identity.allowRead(this.handler);
+    tables.allowControl(this.handler);
     // The next one comes in a minute: a late one is worth nothing, and neither is a second try.
     this.handler.live.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.minutes(1) });
     new Schedule(this, 'Schedule', {

@@ -60,7 +60,7 @@ export class RealtimeStack extends Stack {
       publications,
       probeIdentity,
     });
-    this.probe = new Probe(this, 'Probe', { context, gateway, identity: probeIdentity });
+    this.probe = new Probe(this, 'Probe', { context, gateway, tables, identity: probeIdentity });
     this.serverApi = new ServerApi(this, 'Server', { context, tables, publications });
     gateway.route({
       authorizer: this.connections.authorizer,

@@ -50,12 +50,13 @@ export class ServerApi extends Construct {
       timeout: frameTimeout,
       variables: {
         PUBLICATIONS_QUEUE_URL: publications.queue.queueUrl,
-        OPERATIONS_TABLE: tables.operations.tableName,
+        ...tables.controlVariables,
         MAX_MESSAGE_BYTES: String(context.settings.maxMessageBytes),
       },
     });
     publications.allowSend(handler);
-    tables.allow(handler, 'operations', 'GetItem', 'UpdateItem');
+    tables.allow(handler, 'operations', 'UpdateItem');
+    tables.allowControl(handler);
     this.api.addRoutes({
       path: '/channels/{channel}/messages',
       methods: [HttpMethod.POST],
@@ -71,9 +72,10 @@ export class ServerApi extends Construct {
       folder: 'health',
       description: 'answers health checks',
       timeout: frameTimeout,
-      variables: { OPERATIONS_TABLE: tables.operations.tableName },
+      variables: tables.controlVariables,
     });
     tables.allow(handler, 'operations', 'BatchGetItem');
+    tables.allowControl(handler);
     this.api.addRoutes({
       path: '/health',
       methods: [HttpMethod.GET],

@@ -1,6 +1,7 @@
 import { RemovalPolicy } from 'aws-cdk-lib';
 import { AttributeType, BillingMode, ProjectionType, Table, TableEncryption } from 'aws-cdk-lib/aws-dynamodb';
 import { Construct } from 'constructs';
+import { controlRecord } from '../../lambdas/shared/control.ts';
 import type { presenceVariables } from '../../lambdas/shared/presence.ts';
 import { connectionsTable, messagesTable, operationsTable, subscriptionsTable } from '../../lambdas/shared/tables.ts';
 import type { VariablesOf } from '../../lambdas/shared/variables.ts';
@@ -68,8 +69,13 @@ export class Tables extends Construct {
     return {
       CONNECTIONS_TABLE: this.connections.tableName,
       SUBSCRIPTIONS_TABLE: this.subscriptions.tableName,
-      OPERATIONS_TABLE: this.operations.tableName,
+      ...this.controlVariables,
     };
+  }
+
+  /** Where the control record is. */
+  get controlVariables() {
+    return { OPERATIONS_TABLE: this.operations.tableName };
   }
 
   /** Allows DynamoDB actions on one table, without its indexes, which `table.grant` would add. */
@@ -78,6 +84,14 @@ export class Tables extends Construct {
       actions.map(action => `dynamodb:${action}`),
       [this[table].tableArn],
     );
+  }
+
+  /** Allows to read the control record, and no other record of operation. */
+  allowControl(handler: Handler): void {
+    // "Using IAM policy conditions for fine-grained access control": the partition keys that a request names.
+    handler.allow(['dynamodb:GetItem'], [this.operations.tableArn], {
+      'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': [controlRecord] },
+    });
   }
 
   /** What `forget` needs: the item, its subscriptions, the count. */

@@ -1,6 +1,9 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { CloudWatchClient, GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { sign } from 'aws4';
 import { type ControlStore, dynamoDbControl } from '../../lambdas/shared/control.ts';
 import { refusedStatus, TestClient } from './client.ts';
 import { type LocalService, startLocalService, type TemplateChange } from './local-service.ts';
@@ -93,6 +96,33 @@ async function figure(stat: 'Maximum' | 'Minimum' | 'Sum', name: string, dimensi
   return MetricDataResults?.[0]?.Values?.[0];
 }
 
+/** Functions whose environments have opened their clients and caches anew, by their logical ids. */
+async function renewed(): Promise<string[]> {
+  const directory = join(service.stateDirectory, 'logs');
+  const logs = await Promise.all(
+    (await readdir(directory)).map(async file => ({ file, text: await readFile(join(directory, file), 'utf8') })),
+  );
+  return logs.filter(({ text }) => text.includes('opened anew')).map(({ file }) => file);
+}
+
+/** As a server publishes; the answer's status. */
+async function publishByHttp(): Promise<number> {
+  const { httpUrl, region } = service.endpoints;
+  const { accessKeyId, secretAccessKey, sessionToken } = service.developer;
+  const { origin, host, pathname } = new URL(`${httpUrl}/channels/room:1/messages`);
+  const body = JSON.stringify({ id: `${Math.random()}`, data: 1 });
+  const { headers } = sign(
+    { service: 'execute-api', region, host, method: 'POST', path: pathname, body },
+    { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) },
+  );
+  const { status } = await fetch(origin + pathname, {
+    method: 'POST',
+    body,
+    headers: headers as Record<string, string>,
+  });
+  return status;
+}
+
 const connect = async (token: Parameters<LocalService['token']>[0] = {}) =>
   TestClient.connect(service.endpoints.websocketUrl, await service.token(token));
 
@@ -105,7 +135,9 @@ describe('a service', () => {
     await client.ask({ action: 'subscribe', channel: 'room:1' });
     await eventually(async () => ((await figure('Maximum', 'ActiveConnections')) ?? 0) >= 1 || undefined);
     await eventually(async () => ((await figure('Sum', 'CensusRuns')) ?? 0) >= 1 || undefined);
-    expect(await figure('Maximum', 'Backlog')).toBe(0);
+    // The probe's own message may be under way when a census asks: they begin in the same second.
+    await eventually(async () => (await figure('Minimum', 'Backlog')) === 0 || undefined);
+    expect(await figure('Maximum', 'Backlog')).toBeLessThanOrEqual(1);
     expect(await figure('Sum', 'ConnectionsOpened')).toBe(1);
     await eventually(async () => (await figure('Maximum', 'ProbeSuccess')) === 100 || undefined);
     expect(await figure('Maximum', 'ProbeLatency')).toBeGreaterThan(0);
@@ -152,6 +184,37 @@ describe('a service', () => {
     expect(await client.frame({ type: 'error', code: 'token_expired' })).toBeDefined();
     expect(await closed).toMatchObject({ code: 1000 });
     await eventually(async () => ((await figure('Sum', 'Disconnects', { Reason: 'expired' })) ?? 0) >= 1 || undefined);
+  });
+
+  test('when the generation rises, every function that keeps something opens it anew, and goes on working', async () => {
+    const everything = async () => {
+      const client = await connect();
+      await client.ask({ action: 'subscribe', channel: 'room:1' });
+      await client.ask({ action: 'publish', channel: 'room:1', id: `${Math.random()}`, data: 1 });
+      expect(await publishByHttp()).toBe(200);
+      expect((await fetch(`${service.endpoints.httpUrl}/health`)).status).toBe(200);
+      await client.close();
+    };
+    await everything();
+    expect(await renewed()).toEqual([]);
+    await control.write({ generation: 1 });
+    const parts = [
+      'Authorizer',
+      'Connect',
+      'Disconnect',
+      'MessageFunction',
+      'FanOut',
+      'Census',
+      'Probe',
+      'Publish',
+      'Health',
+    ];
+    await eventually(async () => {
+      await everything();
+      const files = await renewed();
+      return parts.every(part => files.some(file => file.includes(part))) || undefined;
+    });
+    expect(service.log.filter(line => line.includes('not authorized'))).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 
 export interface ScriptedServer {
   readonly url: string;
@@ -7,6 +7,8 @@ export interface ScriptedServer {
   readonly requests: readonly ReceivedRequest[];
   /** Sockets that were opened so far. */
   readonly sockets: number;
+  /** Those of them that are open. */
+  readonly openSockets: readonly number[];
   close(): Promise<void>;
 }
 
@@ -15,6 +17,8 @@ export interface ReceivedRequest {
   readonly url: string;
   readonly headers: IncomingMessage['headers'];
   readonly body: Buffer;
+  /** Which of the sockets it came over, the first is 1. */
+  readonly socket: number;
 }
 
 /** What a request is answered with; `never` leaves it without an answer. */
@@ -26,11 +30,13 @@ export async function startScriptedServer(
 ): Promise<ScriptedServer> {
   const requests: ReceivedRequest[] = [];
   let sockets = 0;
+  const open = new Map<Socket, number>();
   const respond = async (request: IncomingMessage, response: ServerResponse) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const { method = '', url = '', headers } = request;
-    const received = { method, url, headers, body: Buffer.concat(chunks) };
+    const socket = open.get(request.socket) ?? 0;
+    const received = { method, url, headers, body: Buffer.concat(chunks), socket };
     requests.push(received);
     const given = await answer(received, requests.length);
     if (given === 'reset') request.socket.destroy();
@@ -39,8 +45,10 @@ export async function startScriptedServer(
   const server = createServer((request, response) => {
     respond(request, response).catch(error => response.destroy(error));
   });
-  server.on('connection', () => {
+  server.on('connection', socket => {
     sockets += 1;
+    open.set(socket, sockets);
+    socket.on('close', () => open.delete(socket));
   });
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   return {
@@ -48,6 +56,9 @@ export async function startScriptedServer(
     requests,
     get sockets() {
       return sockets;
+    },
+    get openSockets() {
+      return [...open.values()];
     },
     close: () =>
       new Promise(resolve => {

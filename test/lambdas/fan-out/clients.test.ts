@@ -1,6 +1,7 @@
-import { parallelismOf, renewedClients } from '../../../lambdas/fan-out/clients.ts';
+import { fanOutEnvironment, parallelismOf } from '../../../lambdas/fan-out/clients.ts';
 import { fanOutVariables } from '../../../lambdas/fan-out/variables.ts';
 import { dynamoDbControl } from '../../../lambdas/shared/control.ts';
+import { functionControl } from '../../../lambdas/shared/environment.ts';
 import { useRoleCredentials } from '../credentials.ts';
 import { type LocalTables, startTables } from '../tables.ts';
 
@@ -45,18 +46,18 @@ test('the clients are opened anew when the generation has risen, or the parallel
   const now = Date.now();
   let later = 0;
   const clock = jest.spyOn(Date, 'now').mockImplementation(() => now + later);
-  const current = renewedClients(variables);
+  const environment = fanOutEnvironment(variables, functionControl('Operations'));
+  const current = () => environment.run(async clients => clients);
   const first = await current();
-  expect(first.control.generation).toBe(3);
   const following = async (generation: number, postParallelism: number | null = null) => {
     await store.write({ generation, postParallelism });
     later += 3_000;
-    return (await current()).clients;
+    return current();
   };
-  expect(await following(2)).toBe(first.clients);
-  expect(await following(3)).toBe(first.clients);
+  expect(await following(2)).toBe(first);
+  expect(await following(3)).toBe(first);
   const second = await following(4);
-  expect(second).not.toBe(first.clients);
+  expect(second).not.toBe(first);
   expect(await following(4)).toBe(second);
   const third = await following(4, 20);
   expect(third).not.toBe(second);

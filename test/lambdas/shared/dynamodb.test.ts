@@ -29,3 +29,19 @@ test('a time to live is never before its time', () => {
     }),
   );
 });
+
+test('what is destroyed has no socket any more', async () => {
+  const server = await startScriptedServer(() => ({ status: 200, body: '{"Item":{}}' }));
+  process.env.AWS_ENDPOINT_URL_DYNAMODB = server.url;
+  const client = dynamoDb();
+  try {
+    await client.send(new GetCommand({ TableName: 'T', Key: { id: '1' } }));
+    expect(server.openSockets).toHaveLength(1);
+    client.destroy();
+    // The server hears of it a moment later.
+    await new Promise(resolve => setTimeout(resolve, 50));
+    expect(server.openSockets).toHaveLength(0);
+  } finally {
+    await server.close();
+  }
+});
