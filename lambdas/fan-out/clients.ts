@@ -4,6 +4,7 @@ import { signedCallback } from '../shared/callback.ts';
 import type { Control, ControlReader } from '../shared/control.ts';
 import { dynamoDb } from '../shared/dynamodb.ts';
 import { type Environment, environmentOf } from '../shared/environment.ts';
+import { logger } from '../shared/logger.ts';
 import { dynamoDbMessageLog } from '../shared/message-log.ts';
 import { pacedCallback, postPace } from '../shared/post-pace.ts';
 import { dynamoDbPresence } from '../shared/presence.ts';

@@ -104,7 +104,6 @@ async function fromPublications({ id, records }: Group, d: Dependencies): Promis
   return { done: await deliver(id, items, d) };
 }
 
-<<<<<<< HEAD
 const urlOf = (queueArn: string): string =>
   queueArn === SHARD_TASKS_QUEUE_ARN ? SHARD_TASKS_QUEUE_URL : PUBLICATIONS_QUEUE_URL;
 
@@ -149,25 +148,17 @@ async function delivered(
   }
 }
 
-export async function handler(
-  event: unknown,
-  context: Pick<Context, 'getRemainingTimeInMillis' | 'memoryLimitInMB'>,
-): Promise<SQSBatchResponse> {
-  const { clients, control } = await current();
-  const scale = control.shards ?? 1;
-=======
 type InvocationContext = Pick<Context, 'getRemainingTimeInMillis' | 'memoryLimitInMB'>;
 
 export const handler = (event: unknown, context: InvocationContext): Promise<SQSBatchResponse> =>
   environment.run(clients => fanOut(event, context, clients));
 
 async function fanOut(event: unknown, context: InvocationContext, clients: Clients): Promise<SQSBatchResponse> {
-  const d = dependenciesOf(clients, await control.read(), context.getRemainingTimeInMillis());
-  const isShard = ({ queueArn }: Group) => queueArn === SHARD_TASKS_QUEUE_ARN;
->>>>>>> delivery
+  const now = await control.read();
+  const scale = now.shards ?? 1;
   try {
     return await clients.quota.during(scale, () =>
-      delivered(event, scale, handlersOf(clients, control, context.getRemainingTimeInMillis()), clients.sqs),
+      delivered(event, scale, handlersOf(clients, now, context.getRemainingTimeInMillis()), clients.sqs),
     );
   } finally {
     const used = memory(Number(context.memoryLimitInMB));

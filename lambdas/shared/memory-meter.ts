@@ -1,6 +1,6 @@
 import { isMainThread } from 'node:worker_threads';
 
-const everyMs = 60_000;
+const everyMs = 1_000;
 
 /** What the function holds, in bytes. */
 function usedBytes(): number {
@@ -10,8 +10,9 @@ function usedBytes(): number {
 }
 
 /**
- * Tells the share of its memory that a function environment uses, in percent; once a minute, since it changes slowly.
- * @returns undefined where it was told within the last minute
+ * Tells the share of its memory that a function environment uses, in percent. Once a second at most: a figure is some 40 bytes
+ * of log, and a release that leaks may have filled it within a minute.
+ * @returns undefined where it was told within the last second
  */
 export function memoryMeter(now: () => number = Date.now): (memoryLimitMegabytes: number) => number | undefined {
   let at = Number.NEGATIVE_INFINITY;
