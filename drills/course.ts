@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CloudWatchClient, DescribeAlarmHistoryCommand, DescribeAlarmsCommand } from '@aws-sdk/client-cloudwatch';
 import { listIncidents } from '../bin/incident/incidents.ts';
-import { findTarget, type Target } from '../bin/incident/target.ts';
+import type { Target } from '../bin/incident/target.ts';
 import { type Incident, type TimelineEntry, undoOrder } from '../lambdas/shared/incidents.ts';
 import type { Told } from './environment.ts';
 import type { Stage } from './stage.ts';
@@ -22,6 +22,8 @@ export interface Page extends Told {
 
 export interface CourseOptions {
   readonly stage: Stage;
+  /** Where its incidents are. */
+  readonly target: Target;
   /** Full name of the alarm. */
   readonly alarm: string;
   readonly told: ReadonlyMap<string, Told>;
@@ -29,6 +31,17 @@ export interface CourseOptions {
 }
 
 const pollMs = 400;
+
+const cloudWatchOf = ({ awsUrl, region, developer }: Stage): CloudWatchClient =>
+  new CloudWatchClient({ endpoint: awsUrl, region, credentials: developer });
+
+/** What is in ALARM, by full name; criteria of recovery that are not met are no alarms of their own. */
+export async function firingAlarms(stage: Stage): Promise<readonly string[]> {
+  const client = cloudWatchOf(stage);
+  const { MetricAlarms = [] } = await client.send(new DescribeAlarmsCommand({ StateValue: 'ALARM' }));
+  client.destroy();
+  return MetricAlarms.flatMap(({ AlarmName = '' }) => (AlarmName.startsWith('recovery-') ? [] : [AlarmName]));
+}
 
 /** What an outsider sees of a drill: through CloudWatch's API, the incidents that `npm run incident` shows, and what people are sent. */
 export class Course {
@@ -48,16 +61,12 @@ export class Course {
   #historyFrom: Date;
   #seenNotifications = 0;
 
-  private constructor(options: CourseOptions, target: Target) {
-    const { stage } = options;
+  private constructor(options: CourseOptions) {
+    const { stage, target } = options;
     this.#options = options;
     this.target = target;
     this.#prefix = `${target.service}-${target.env}-`;
-    this.#cloudwatch = new CloudWatchClient({
-      endpoint: stage.awsUrl,
-      region: stage.region,
-      credentials: stage.developer,
-    });
+    this.#cloudwatch = cloudWatchOf(stage);
     this.#from = stage.now();
     this.#historyFrom = new Date(this.#from);
     this.#seenNotifications = stage.notifications.length;
@@ -65,19 +74,8 @@ export class Course {
   }
 
   /** Follows from now on. */
-  static async follow(options: CourseOptions): Promise<Course> {
-    return new Course(options, await findTarget({ stateDir: options.stage.stateDirectory }));
-  }
-
-  /** All alarms in ALARM, by full name. */
-  static async firing(stage: Stage): Promise<readonly string[]> {
-    const client = new CloudWatchClient({
-      endpoint: stage.awsUrl,
-      region: stage.region,
-      credentials: stage.developer,
-    });
-    const { MetricAlarms = [] } = await client.send(new DescribeAlarmsCommand({ StateValue: 'ALARM' }));
-    return MetricAlarms.flatMap(({ AlarmName }) => AlarmName ?? []);
+  static follow(options: CourseOptions): Course {
+    return new Course(options);
   }
 
   /** Resolves once it holds, or after so many minutes of monitoring time. @returns whether it holds */

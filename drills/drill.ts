@@ -1,9 +1,10 @@
 import { Audience } from '../bench/audience.ts';
 import { steadyClients } from '../bench/steady-client.ts';
-import { answer, setSwitch } from '../bin/incident/incidents.ts';
+import { answer, listIncidents, setSwitch } from '../bin/incident/incidents.ts';
+import { findTarget, type Target } from '../bin/incident/target.ts';
 import type { AlarmRow, Runbook } from '../lib/runbook/runbook.ts';
 import type { DrillAssembly } from './assembly.ts';
-import { Course, type Happening } from './course.ts';
+import { Course, firingAlarms, type Happening } from './course.ts';
 import { environmentName } from './environment.ts';
 import { expectedPages, lastStepMinute } from './ladder.ts';
 import type { Scenario } from './scenario.ts';
@@ -58,6 +59,8 @@ const calmMinutes = 22;
 const answerMinutes = 2;
 /** `scale-delivery` is given back by half every five minutes. */
 const undoMinutes = 45;
+/** In which what went wrong at the start has to be over. */
+const quietMinutes = 90;
 const settleMs = 30_000;
 const minuteMs = 60_000;
 
@@ -74,6 +77,21 @@ function patienceMinutes({ recovery }: Runbook, { condition, remediation }: Alar
   const attempts = remediation.kind === 'playbooks' ? remediation.playbooks.length * remediation.tries : 0;
   const periods = (4 * condition.periodSeconds) / 60;
   return 30 + (attempts + 1) * (looksBack + periods + 20);
+}
+
+/** @throws Error where something is in ALARM, or somebody's work, though nothing is wrong */
+async function untilQuiet(stage: Stage, target: Target): Promise<void> {
+  const until = stage.now() + quietMinutes * minuteMs;
+  for (;;) {
+    const firing = await firingAlarms(stage);
+    const open = (await listIncidents(target)).filter(({ status }) => status !== 'closed');
+    if (firing.length === 0 && open.length === 0) return;
+    if (stage.now() > until)
+      throw new Error(
+        `${[...firing, ...open.map(({ record }) => record)].join(', ')} without a fault: this machine is too busy for a drill`,
+      );
+    await stage.minutes(1);
+  }
 }
 
 /** What the runbook promises: where it has nothing that changes something, people do. */
@@ -144,12 +162,14 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
     const publisher = new Publishing(audience, perSecond);
     ends.unshift(() => publisher.stop());
     publisher.start();
+    const target = await findTarget({ stateDir: stage.stateDirectory });
+    // What functions that start cold set off is not the drill's, and must not use up a playbook's cooldown.
+    await setSwitch(target, 'off');
     await stage.minutes(calmMinutes + (scenario.calmMinutes ?? 0));
-    const course = await Course.follow({ stage, alarm, told, onHappening: happened });
+    await untilQuiet(stage, target);
+    const course = Course.follow({ stage, target, alarm, told, onHappening: happened });
     ends.unshift(() => course.end());
-    if (!remediation) await setSwitch(course.target, 'off');
-    const firing = await Course.firing(stage);
-    if (firing.includes(alarm)) throw new Error(`${alarm} fires without a fault: this machine is too busy for a drill`);
+    if (remediation) await setSwitch(target, 'automatic');
 
     beganAt = stage.now();
     say(`fault: ${scenario.fault}`);

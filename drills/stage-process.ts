@@ -36,7 +36,7 @@ const options: StageOptions = JSON.parse(process.argv[2] ?? '{}');
 const tell = (report: StageReport) => process.send?.(report);
 
 /** Functions start cold in real time: with a large scale that is minutes, in which nothing is put. */
-const startMs = 15_000;
+const startMs = 18_000;
 
 const file = createWriteStream(options.logFile);
 const write = terminalLog(line => file.write(line));

@@ -62,7 +62,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     WebsocketErrors: publicationsFail(10),
     WebsocketSendFailures: somePostsFail(6, 10, 60),
     WebsocketBroadcastLatency: connectionsAreSlow(1_500),
-    WebsocketQueueGrowing: moreThanIsDelivered(10, 200, 50),
+    WebsocketQueueGrowing: moreThanIsDelivered(14, 110, 10),
     WebsocketQueueDepth: pileOfMessages(1_500, 1_000, 50),
   },
   'chat-backend': {
