@@ -24,6 +24,8 @@ export interface CourseOptions {
   readonly stage: Stage;
   /** Where its incidents are. */
   readonly target: Target;
+  /** Incidents of before. */
+  readonly before: readonly Incident[];
   /** Full name of the alarm. */
   readonly alarm: string;
   readonly told: ReadonlyMap<string, Told>;
@@ -57,7 +59,7 @@ export class Course {
   readonly #prefix: string;
   readonly #written = new Map<string, number>();
   readonly #seenTransitions = new Set<string>();
-  readonly #from: number;
+  readonly #before: ReadonlySet<string>;
   #historyFrom: Date;
   #seenNotifications = 0;
 
@@ -67,8 +69,8 @@ export class Course {
     this.target = target;
     this.#prefix = `${target.service}-${target.env}-`;
     this.#cloudwatch = cloudWatchOf(stage);
-    this.#from = stage.now();
-    this.#historyFrom = new Date(this.#from);
+    this.#before = new Set(options.before.map(({ record }) => record));
+    this.#historyFrom = new Date(stage.now());
     this.#seenNotifications = stage.notifications.length;
     this.#running = this.#follow();
   }
@@ -157,14 +159,15 @@ export class Course {
   async #readIncidents(): Promise<void> {
     const { alarm, onHappening } = this.#options;
     // With the store down, as a drill may have it, there is nothing to read.
-    const incidents = await listIncidents(this.target).catch(() => []);
+    const all = await listIncidents(this.target).catch(() => []);
+    const incidents = all.filter(({ record }) => !this.#before.has(record));
     for (const incident of incidents.toReversed()) {
       if (incident.alarm === alarm) this.incident ??= incident;
       if (incident.record === this.incident?.record) this.incident = incident;
       const written = this.#written.get(incident.record) ?? 0;
       const name = incident.alarm.slice(this.#prefix.length);
       for (const { at, kind, text } of incident.timeline.slice(written))
-        if (Date.parse(at) >= this.#from) onHappening({ at: Date.parse(at), kind, text: `${name}: ${text}` });
+        onHappening({ at: Date.parse(at), kind, text: `${name}: ${text}` });
       this.#written.set(incident.record, incident.timeline.length);
     }
   }

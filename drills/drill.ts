@@ -2,6 +2,7 @@ import { Audience } from '../bench/audience.ts';
 import { steadyClients } from '../bench/steady-client.ts';
 import { answer, listIncidents, setSwitch } from '../bin/incident/incidents.ts';
 import { findTarget, type Target } from '../bin/incident/target.ts';
+import type { Incident } from '../lambdas/shared/incidents.ts';
 import type { AlarmRow, Runbook } from '../lib/runbook/runbook.ts';
 import type { DrillAssembly } from './assembly.ts';
 import { Course, firingAlarms, type Happening } from './course.ts';
@@ -79,13 +80,17 @@ function patienceMinutes({ recovery }: Runbook, { condition, remediation }: Alar
   return 30 + (attempts + 1) * (looksBack + periods + 20);
 }
 
-/** @throws Error where something is in ALARM, or somebody's work, though nothing is wrong */
-async function untilQuiet(stage: Stage, target: Target): Promise<void> {
+/**
+ * @returns the incidents that there were
+ * @throws Error where something is in ALARM, or somebody's work, though nothing is wrong
+ */
+async function untilQuiet(stage: Stage, target: Target): Promise<readonly Incident[]> {
   const until = stage.now() + quietMinutes * minuteMs;
   for (;;) {
     const firing = await firingAlarms(stage);
-    const open = (await listIncidents(target)).filter(({ status }) => status !== 'closed');
-    if (firing.length === 0 && open.length === 0) return;
+    const incidents = await listIncidents(target);
+    const open = incidents.filter(({ status }) => status !== 'closed');
+    if (firing.length === 0 && open.length === 0) return incidents;
     if (stage.now() > until)
       throw new Error(
         `${[...firing, ...open.map(({ record }) => record)].join(', ')} without a fault: this machine is too busy for a drill`,
@@ -156,18 +161,18 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
       options.onHappening({ ...happening, minute: (happening.at - beganAt) / minuteMs });
     const say = (text: string) => happened({ at: stage.now(), kind: 'drill', text });
 
+    const target = await findTarget({ stateDir: stage.stateDirectory });
+    // What functions that start cold set off is not the drill's, and must not use up a playbook's cooldown.
+    await setSwitch(target, 'off');
     const { perSecond, ...crowd } = { ...usual, ...scenario.audience };
     const audience = await Audience.gather({ connect: steadyClients(stage), ...crowd, connectsPerSecond });
     ends.unshift(() => audience.close());
     const publisher = new Publishing(audience, perSecond);
     ends.unshift(() => publisher.stop());
     publisher.start();
-    const target = await findTarget({ stateDir: stage.stateDirectory });
-    // What functions that start cold set off is not the drill's, and must not use up a playbook's cooldown.
-    await setSwitch(target, 'off');
     await stage.minutes(calmMinutes + (scenario.calmMinutes ?? 0));
-    await untilQuiet(stage, target);
-    const course = Course.follow({ stage, target, alarm, told, onHappening: happened });
+    const before = await untilQuiet(stage, target);
+    const course = Course.follow({ stage, target, before, alarm, told, onHappening: happened });
     ends.unshift(() => course.end());
     if (remediation) await setSwitch(target, 'automatic');
 
