@@ -26,6 +26,8 @@ interface Setting {
   readonly record?: CensusRecord;
   readonly backlog?: () => Promise<number>;
   readonly random?: () => number;
+  /** Until when heartbeats may not have been written. */
+  readonly unwrittenUntil?: number;
 }
 
 interface Census {
@@ -40,7 +42,7 @@ interface Census {
 async function census(service: InMemoryService, setting: Setting = {}): Promise<Census> {
   const failed: string[] = [];
   const { metrics, sums } = recordedMetrics();
-  const { presence, callback } = service.view(setting.step ?? immediately);
+  const { presence, callback, unwritten } = service.view(setting.step ?? immediately);
   let left: CensusState | undefined;
   let error: unknown;
   const record: CensusRecord = setting.record ?? {
@@ -54,6 +56,7 @@ async function census(service: InMemoryService, setting: Setting = {}): Promise<
     callback,
     metrics,
     record,
+    unwritten,
     heartbeat,
     control: { read: async () => ({ ...defaultControl, ...setting.control }) },
     backlog: setting.backlog ?? (async () => 0),
@@ -159,16 +162,40 @@ describe('eviction', () => {
   test.each<[string, Setting]>([
     ['presence is degraded', { control: { presence: 'degraded' } }],
     ['presence was degraded until a moment ago', { before: { ...watched, watchedSince: now - 54_999 } }],
+    ['heartbeats were not written until a moment ago', { unwrittenUntil: now - 54_999 }],
+    ['heartbeats may not be written even now', { unwrittenUntil: now + 9_000 }],
     ['nobody has watched', { before: { level: watched.level, mayEvict: false } }],
     ['nobody watched for a while', { before: { ...watched, takenAt: now - 150_001 } }],
   ])('is left where %s', async (_, setting) => {
     const service = new InMemoryService();
     connected(service, 'silent', { lastSeenAt: silentSince });
+    service.unwrittenUntil = setting.unwrittenUntil ?? 0;
     const { report, left, sums } = await census(service, setting);
     expect(report).toMatchObject({ silent: 1, evicted: 0 });
     expect(sums).toMatchObject({ SilentConnections: 100, HeartbeatTimeouts: 0, CensusRuns: 1 });
     expect(left?.mayEvict).toBe(false);
     expect(openSockets(service)).toEqual(['silent']);
+  });
+
+  test('is judged where heartbeats were not written long ago', async () => {
+    const service = new InMemoryService();
+    connected(service, 'silent', { lastSeenAt: silentSince });
+    service.unwrittenUntil = now - 55_000;
+    expect((await census(service)).report).toMatchObject({ silent: 1, evicted: 1 });
+  });
+
+  test('is left where nobody can say whether heartbeats were written, and that shows', async () => {
+    const service = new InMemoryService();
+    connected(service, 'silent', { lastSeenAt: silentSince });
+    const { sums, left, error } = await census(service, {
+      step: async operation => {
+        if (operation === 'unwritten.until') throw new Error('throttled');
+      },
+    });
+    expect(openSockets(service)).toEqual(['silent']);
+    expect(left?.mayEvict).toBe(false);
+    expect(error).toBeInstanceOf(AggregateError);
+    expect(sums).not.toHaveProperty('CensusRuns');
   });
 
   test('begins again when heartbeats were watched for long enough after a degraded presence', async () => {
