@@ -1,8 +1,8 @@
 import pMap from 'p-map';
 import type { Callback } from '../shared/callback.ts';
 import type { Control, ControlReader } from '../shared/control.ts';
-import { endConnection, isMassSilence } from '../shared/ending.ts';
-import { silenceLimitMs } from '../shared/liveness.ts';
+import { areOthersHeard, endConnection, isMassSilence } from '../shared/ending.ts';
+import { latelyShare, silenceLimitMs } from '../shared/liveness.ts';
 import type { DimensionValue } from '../shared/metric-catalogue.ts';
 import { type Metrics, putZeros } from '../shared/metrics.ts';
 import { forget, type Presence } from '../shared/presence.ts';
@@ -99,7 +99,8 @@ export async function takeCensus(d: CensusDependencies): Promise<CensusReport | 
       frozen: control.baselineFrozen,
       draining: isDraining(control, now),
     });
-    state = { level, takenAt: now, mayEvict, ...(watchedSince !== undefined && { watchedSince }) };
+    const mayEvictMany = mayEvict || (watched && areOthersHeard(found, latelyShare(d.heartbeat)));
+    state = { level, takenAt: now, mayEvict, mayEvictMany, ...(watchedSince !== undefined && { watchedSince }) };
     const report = {
       connections: found.connections,
       active,

@@ -181,7 +181,7 @@ export class Functions {
           posting: paced,
           control: this.#control,
           heartbeat,
-          mayEvict: async () => this.#census.state.mayEvict,
+          mayEvict: async () => this.#census.state.mayEvictMany,
           unwritten,
           now: world.now,
           failed: (_, __, error) => {
