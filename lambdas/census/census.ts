@@ -1,12 +1,13 @@
 import pMap from 'p-map';
 import type { Callback } from '../shared/callback.ts';
 import type { Control, ControlReader } from '../shared/control.ts';
-import { endConnection, isMassSilence } from '../shared/ending.ts';
-import { silenceLimitMs } from '../shared/liveness.ts';
+import { areOthersHeard, endConnection, isMassSilence } from '../shared/ending.ts';
+import { latelyShare, silenceLimitMs } from '../shared/liveness.ts';
 import type { DimensionValue } from '../shared/metric-catalogue.ts';
 import { type Metrics, putZeros } from '../shared/metrics.ts';
 import { forget, type Presence } from '../shared/presence.ts';
 import { encodeFrame } from '../shared/protocol.ts';
+import type { UnwrittenBeats } from '../shared/unwritten-beats.ts';
 import { measure } from './level.ts';
 import type { CensusRecord, CensusState } from './record.ts';
 import { type Survey, type SurveyDependencies, survey } from './survey.ts';
@@ -17,6 +18,7 @@ export interface CensusDependencies extends Pick<SurveyDependencies, 'heartbeat'
   readonly callback: Pick<Callback, 'close' | 'exists' | 'post'>;
   readonly control: ControlReader;
   readonly record: CensusRecord;
+  readonly unwritten: Pick<UnwrittenBeats, 'until'>;
   /** Messages that are accepted and not delivered yet. */
   readonly backlog: () => Promise<number>;
   readonly metrics: Metrics;
@@ -81,7 +83,13 @@ export async function takeCensus(d: CensusDependencies): Promise<CensusReport | 
       if (found.drift !== 0) await d.presence.count.add(found.drift);
     });
     const watchedSince = watching(before, control, now);
-    const watched = watchedSince !== undefined && now - watchedSince >= silenceLimitMs(d.heartbeat);
+    // After the survey: what it found silent has had no heartbeat of which there is no trace by now.
+    let unwrittenUntil = Number.POSITIVE_INFINITY;
+    await attempt(async () => {
+      unwrittenUntil = await d.unwritten.until();
+    });
+    const watched =
+      watchedSince !== undefined && now - Math.max(watchedSince, unwrittenUntil) >= silenceLimitMs(d.heartbeat);
     const mayEvict = watched && !isMassSilence(found.silent.length, found.connections);
     const ended = await end(found, mayEvict, now, d);
     await attempt(async () => d.metrics.put('Backlog', await d.backlog()));
@@ -91,7 +99,8 @@ export async function takeCensus(d: CensusDependencies): Promise<CensusReport | 
       frozen: control.baselineFrozen,
       draining: isDraining(control, now),
     });
-    state = { level, takenAt: now, mayEvict, ...(watchedSince !== undefined && { watchedSince }) };
+    const mayEvictMany = mayEvict || (watched && areOthersHeard(found, latelyShare(d.heartbeat)));
+    state = { level, takenAt: now, mayEvict, mayEvictMany, ...(watchedSince !== undefined && { watchedSince }) };
     const report = {
       connections: found.connections,
       active,
@@ -110,7 +119,7 @@ export async function takeCensus(d: CensusDependencies): Promise<CensusReport | 
   }
 }
 
-/** Since when every heartbeat has been written, as far as censuses saw; undefined while presence is degraded. */
+/** Since when censuses have seen the store take heartbeats; undefined while presence is degraded. */
 function watching(before: CensusState, control: Control, now: number): number | undefined {
   if (control.presence === 'degraded') return undefined;
   const { takenAt, watchedSince } = before;

@@ -8,6 +8,7 @@ import { serviceMetrics } from '../shared/metrics.ts';
 import { pace, readUnitsPerSecond } from '../shared/pace.ts';
 import { pacedCallback, postPace } from '../shared/post-pace.ts';
 import { dynamoDbPresence } from '../shared/presence.ts';
+import { dynamoDbUnwrittenBeats } from '../shared/unwritten-beats.ts';
 import { readVariables } from '../shared/variables.ts';
 import { sqsBacklog } from './backlog.ts';
 import { type CensusReport, takeCensus } from './census.ts';
@@ -27,6 +28,7 @@ function openClients() {
     presence: dynamoDbPresence(variables, client),
     callback: pacedCallback(sockets, postPace({ perSecond: closesPerSecond, burst: 1 })),
     record: dynamoDbCensusRecord(client, variables.OPERATIONS_TABLE, (message, error) => logger.error(message, error)),
+    unwritten: dynamoDbUnwrittenBeats(client, variables.OPERATIONS_TABLE),
     backlog: queues.count,
     async end() {
       client.destroy();
@@ -42,6 +44,7 @@ async function census({
   presence,
   callback,
   record,
+  unwritten,
   backlog,
 }: ReturnType<typeof openClients>): Promise<CensusReport | undefined> {
   try {
@@ -50,6 +53,7 @@ async function census({
       callback,
       control,
       record,
+      unwritten,
       backlog,
       metrics,
       heartbeat: {

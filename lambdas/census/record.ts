@@ -15,6 +15,8 @@ export const censusStateSchema = z.object({
   watchedSince: z.number().optional(),
   /** Whether silence meant at that time that clients are dead. */
   mayEvict: z.boolean().default(false),
+  /** Whether it did however many they are, since the others were heard: for who asks for it, and not for each census. */
+  mayEvictMany: z.boolean().default(false),
 });
 export type CensusState = z.infer<typeof censusStateSchema>;
 

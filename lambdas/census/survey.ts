@@ -1,6 +1,6 @@
 import type { ConnectionCount } from '../shared/connection-count.ts';
 import type { Connections, ScannedConnection } from '../shared/connections.ts';
-import { type HeartbeatRule, isDoubtful, isOver, isSilent } from '../shared/liveness.ts';
+import { type HeartbeatRule, isDoubtful, isLately, isOver, isSilent } from '../shared/liveness.ts';
 import type { Pace } from '../shared/pace.ts';
 
 /** What one reading of all connections found. */
@@ -11,6 +11,9 @@ export interface Survey {
   /** Closed by an earlier census, and still here. */
   readonly leftovers: readonly ScannedConnection[];
   readonly silent: readonly (ScannedConnection & { readonly lastSeenAt: number })[];
+  /** Of those that send heartbeats and are not silent, and how many of them were heard lately: see `isLately`. */
+  readonly speaking: number;
+  readonly heardLately: number;
   /** Their tokens have ended. */
   readonly expired: readonly string[];
   /** Of those by which nothing tells that they live, some. */
@@ -47,6 +50,8 @@ export async function survey(now: number, d: SurveyDependencies): Promise<Survey
   const silent: (ScannedConnection & { readonly lastSeenAt: number })[] = [];
   const expired: string[] = [];
   const doubtful: string[] = [];
+  let speaking = 0;
+  let heardLately = 0;
   /** Each of those that are doubtful is as likely to be among those kept (reservoir sampling). */
   const doubt = (connectionId: string) => {
     doubted += 1;
@@ -58,6 +63,10 @@ export async function survey(now: number, d: SurveyDependencies): Promise<Survey
   };
   const judge = (connection: ScannedConnection) => {
     const { connectionId, lastSeenAt, tokenExpiresAt, ending } = connection;
+    if (lastSeenAt !== undefined && !ending && !isSilent(connection, d.heartbeat, now)) {
+      speaking += 1;
+      if (isLately(lastSeenAt, d.heartbeat, now)) heardLately += 1;
+    }
     if (isOver(connection, now)) over.push(connectionId);
     else if (ending) {
       if (now - ending.at > disconnectMs) leftovers.push(connection);
@@ -79,6 +88,8 @@ export async function survey(now: number, d: SurveyDependencies): Promise<Survey
     over,
     leftovers,
     silent,
+    speaking,
+    heardLately,
     expired,
     doubtful,
     drift: drift(connections, countedBefore, countedAfter),

@@ -1,7 +1,7 @@
 import type { Callback } from '../shared/callback.ts';
 import type { ControlReader } from '../shared/control.ts';
 import type { HeartbeatRule } from '../shared/liveness.ts';
-import { isOver, isSilent } from '../shared/liveness.ts';
+import { isOver, isSilent, silenceLimitMs } from '../shared/liveness.ts';
 import type { MessageLog } from '../shared/message-log.ts';
 import { framesOf, postInOrder } from '../shared/posting.ts';
 import type { Presence } from '../shared/presence.ts';
@@ -24,6 +24,7 @@ import { mayRead, mayWrite } from '../shared/rights.ts';
 import type { Session } from '../shared/session.ts';
 import { isCounter, shardFilled, shardFor } from '../shared/shards.ts';
 import type { Throttle } from '../shared/throttle.ts';
+import type { UnwrittenBeats } from '../shared/unwritten-beats.ts';
 import type { FrameVerdict } from './frame-rate.ts';
 import { resume, resumeLatest } from './resume.ts';
 
@@ -45,6 +46,9 @@ export interface MessageDependencies {
   readonly shardSize: number;
   readonly control: ControlReader;
   readonly throttle: Throttle;
+  /** Notes that a heartbeat of now is not written; false where that is not possible. */
+  readonly noteBeat: (now: number) => Promise<boolean>;
+  readonly unwritten: Pick<UnwrittenBeats, 'until'>;
   /** Called once for each refusal, with nothing secret in it. */
   readonly refused: (sender: Sender, refusal: Refusal, cause?: unknown) => void;
 }
@@ -66,6 +70,9 @@ function fitting(members: readonly Member[]): readonly Member[] {
 
 /** A degraded presence is an operator's decision, of minutes at least. */
 const degradedRetryMs = 60_000;
+
+const notKnown = (retryAfterMs: number) =>
+  new Refusal('presence_degraded', 'who is there is not known for now', retryAfterMs);
 
 const gone = () => new Refusal('connection_gone', 'this connection is not registered any more, connect again');
 
@@ -109,9 +116,11 @@ async function present(sender: Sender, channel: string, d: MessageDependencies) 
   if (!mayRead(sender.session.rights, channel))
     throw new Refusal('forbidden_channel', 'the token does not allow reading it');
   // Not an empty list, which would say that nobody is there.
-  if ((await d.control.read()).presence === 'degraded')
-    throw new Refusal('presence_degraded', 'who is there is not known for now', degradedRetryMs);
-  const { shardCount } = await d.log.head(channel);
+  if ((await d.control.read()).presence === 'degraded') throw notKnown(degradedRetryMs);
+  const [{ shardCount }, unwrittenUntil] = await Promise.all([d.log.head(channel), d.unwritten.until()]);
+  // Those whose heartbeats were not written look silent until this is over, and would be left out.
+  const waitMs = unwrittenUntil + silenceLimitMs(d.heartbeat) - d.now();
+  if (waitMs > 0) throw notKnown(waitMs);
   const shards = await Promise.all(
     Array.from({ length: shardCount }, (_, shard) =>
       d.presence.subscriptions.subscribers(channel, shard, maxMembers + 1),
@@ -135,9 +144,9 @@ async function present(sender: Sender, channel: string, d: MessageDependencies) 
   return { type: 'presence', channel, members: told, ...(more && { more: true as const }) } as const;
 }
 
-async function beat({ connectionId }: Sender, { presence, now, heartbeat, control }: MessageDependencies) {
-  // Nothing is written, and nobody is judged by what is not.
-  if ((await control.read()).presence === 'degraded') return { type: 'heartbeat' } as const;
+async function beat({ connectionId }: Sender, { presence, now, heartbeat, control, noteBeat }: MessageDependencies) {
+  // It is not written, and nobody is judged by what is not.
+  if ((await control.read()).presence === 'degraded' && (await noteBeat(now()))) return { type: 'heartbeat' } as const;
   const beaten = await presence.connections.beat(connectionId, now(), heartbeat.intervalMs / 2);
   if (beaten.beat === 'gone') throw gone();
   // One at a time: an answer is one frame. It is told until the client has subscribed again.

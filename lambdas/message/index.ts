@@ -14,6 +14,7 @@ import { encodeFrame, type Refusal } from '../shared/protocol.ts';
 import { sqsPublicationQueue } from '../shared/publication.ts';
 import { dynamoDbSubscriptions } from '../shared/subscriptions.ts';
 import { controlledThrottle, dynamoDbTurns } from '../shared/throttle.ts';
+import { beatNotes, dynamoDbUnwrittenBeats } from '../shared/unwritten-beats.ts';
 import { readVariables } from '../shared/variables.ts';
 import { answer, type MessageDependencies } from './answer.ts';
 import { frameRate } from './frame-rate.ts';
@@ -49,6 +50,7 @@ function openClients() {
   /** A client that floods is a line in the log, not thousands. */
   const firstRefusal = firstOf(10_000);
   const countRefusal = refusalCounter();
+  const unwritten = dynamoDbUnwrittenBeats(client, variables.OPERATIONS_TABLE);
   const dependencies: MessageDependencies = {
     presence: {
       connections: dynamoDbConnections(client, variables.CONNECTIONS_TABLE),
@@ -81,6 +83,8 @@ function openClients() {
     throttle: controlledThrottle(control, dynamoDbTurns(client, variables.OPERATIONS_TABLE), error =>
       logger.error('throttle not held', error),
     ),
+    noteBeat: beatNotes(unwritten, error => logger.error('heartbeat written, it could not be noted', error)),
+    unwritten,
     refused: ({ connectionId, session }, refusal, cause) => {
       countRefusal(refusal);
       if (refusal.code === 'rate_limited' && !firstRefusal(connectionId, Date.now())) return;

@@ -48,3 +48,18 @@ const massSilenceFloor = 20;
 /** Whether so many fell silent together that it cannot be their own doing. */
 export const isMassSilence = (silent: number, connections: number): boolean =>
   silent > massSilenceFloor && silent > massSilenceShare * connections;
+
+/** Fewer say nothing about whether heartbeats are written. */
+const speakingFloor = 20;
+/** Of what it would be if each heartbeat were written. */
+const heardShare = 0.9;
+
+/**
+ * Whether heartbeats are written for sure: those who are not silent are heard as often as they should be. Had everybody's
+ * heartbeats been lost since the first of the silent fell silent, nobody would have been.
+ * @param latelyShare of those who speak, how many should be
+ */
+export const areOthersHeard = (
+  { speaking, heardLately }: { readonly speaking: number; readonly heardLately: number },
+  latelyShare: number,
+): boolean => speaking >= speakingFloor && heardLately >= heardShare * latelyShare * speaking;

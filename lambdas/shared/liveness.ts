@@ -28,6 +28,18 @@ export interface Pulse {
 export const isSilent = (pulse: Pulse, rule: HeartbeatRule, now: number): boolean =>
   pulse.lastSeenAt !== undefined && now - pulse.lastSeenAt > silenceLimitMs(rule);
 
+/**
+ * What a client was heard within that was heard since the first of all the others fell silent, had they fallen silent
+ * together: from its last heartbeat on it takes a client an interval less than this limit, and no more, to be silent.
+ */
+const latelyMs = (rule: HeartbeatRule): number => silenceLimitMs(rule) - rule.intervalMs;
+
+export const isLately = (lastSeenAt: number, rule: HeartbeatRule, now: number): boolean =>
+  now - lastSeenAt <= latelyMs(rule);
+
+/** The share that is heard lately of clients that send a heartbeat each interval, each of which is written. */
+export const latelyShare = (rule: HeartbeatRule): number => Math.min(1, latelyMs(rule) / rule.intervalMs);
+
 /** API Gateway ends what is idle for 10 min ("Quotas for configuring and running a WebSocket API"). */
 const idleMs = 600_000;
 

@@ -7,6 +7,7 @@ import { logger } from '../shared/logger.ts';
 import { pace, readUnitsPerSecond } from '../shared/pace.ts';
 import { pacedCallback, postPace } from '../shared/post-pace.ts';
 import { dynamoDbPresence } from '../shared/presence.ts';
+import { dynamoDbUnwrittenBeats } from '../shared/unwritten-beats.ts';
 import { readVariables } from '../shared/variables.ts';
 import { dynamoDbLeakReports, type LeakReport, type LeakReports, leakReport } from './leaks.ts';
 import { type SweepAnswer, type SweepRequest, sweepRequest } from './request.ts';
@@ -33,6 +34,7 @@ const environment = environmentOf({
       control,
       heartbeat,
       mayEvict: censusVerdict(client, variables.OPERATIONS_TABLE),
+      unwritten: dynamoDbUnwrittenBeats(client, variables.OPERATIONS_TABLE),
       now: Date.now,
       failed: (mode, connectionId, error) =>
         logger.error('connection not swept', { mode, connectionId, error: error as Error }),

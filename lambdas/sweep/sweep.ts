@@ -3,9 +3,10 @@ import type { Callback } from '../shared/callback.ts';
 import type { ScannedConnection } from '../shared/connections.ts';
 import type { ControlReader } from '../shared/control.ts';
 import { endConnection } from '../shared/ending.ts';
-import { type HeartbeatRule, isDoubtful, isOver, isSilent } from '../shared/liveness.ts';
+import { type HeartbeatRule, isDoubtful, isOver, isSilent, silenceLimitMs } from '../shared/liveness.ts';
 import { forget, type Presence } from '../shared/presence.ts';
 import { encodeFrame } from '../shared/protocol.ts';
+import type { UnwrittenBeats } from '../shared/unwritten-beats.ts';
 import type { SweepAnswer, SweepRequest, Totals } from './request.ts';
 
 export interface SweepDependencies {
@@ -18,6 +19,7 @@ export interface SweepDependencies {
   readonly heartbeat: HeartbeatRule;
   /** Whether the last census found that silence means death. */
   readonly mayEvict: (now: number) => Promise<boolean>;
+  readonly unwritten: Pick<UnwrittenBeats, 'until'>;
   readonly now: () => number;
   readonly failed: (mode: SweepRequest['mode'], connectionId: string, error: unknown) => void;
 }
@@ -73,7 +75,8 @@ function begin(request: SweepRequest, now: number): SweepRequest {
 
 async function refusal(now: number, d: SweepDependencies): Promise<SweepAnswer['refused']> {
   if ((await d.control.read()).presence === 'degraded') return 'presence_degraded';
-  return (await d.mayEvict(now)) ? undefined : 'not_watched_or_mass_silence';
+  const watched = now - (await d.unwritten.until()) >= silenceLimitMs(d.heartbeat);
+  return watched && (await d.mayEvict(now)) ? undefined : 'not_watched_or_mass_silence';
 }
 
 /** What is done with each connection. */

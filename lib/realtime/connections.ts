@@ -7,6 +7,7 @@ import type { censusVariables } from '../../lambdas/census/variables.ts';
 import type { connectVariables } from '../../lambdas/connect/variables.ts';
 import type { disconnectVariables } from '../../lambdas/disconnect/variables.ts';
 import { connectionsTable } from '../../lambdas/shared/tables.ts';
+import { unwrittenBeatsRecord } from '../../lambdas/shared/unwritten-beats.ts';
 import type { VariablesOf } from '../../lambdas/shared/variables.ts';
 import type { sweepVariables } from '../../lambdas/sweep/variables.ts';
 import type { Environment } from '../config/environment.ts';
@@ -128,7 +129,7 @@ export class Connections extends Construct {
     });
     tables.allow(handler, 'connections', 'Scan', 'UpdateItem');
     tables.allow(handler, 'operations', 'BatchGetItem');
-    tables.allowControl(handler);
+    tables.allowControl(handler, unwrittenBeatsRecord);
     tables.allowForget(handler);
     publications.allowCount(handler);
     gateway.allowConnections(handler, 'POST', 'GET', 'DELETE');

@@ -3,6 +3,7 @@ import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import { Construct } from 'constructs';
 import type { fanOutVariables } from '../../lambdas/fan-out/variables.ts';
 import type { messageVariables } from '../../lambdas/message/variables.ts';
+import { unwrittenBeatsRecord } from '../../lambdas/shared/unwritten-beats.ts';
 import type { VariablesOf } from '../../lambdas/shared/variables.ts';
 import { type DeliveryRates, deliveryRates } from './delivery-rates.ts';
 import type { Gateway } from './gateway.ts';
@@ -69,7 +70,7 @@ export class Messages extends Construct {
     tables.allow(handler, 'subscriptions', 'PutItem', 'DeleteItem', 'Query');
     tables.allow(handler, 'messages', 'GetItem', 'Query', 'UpdateItem');
     tables.allow(handler, 'operations', 'UpdateItem');
-    tables.allowControl(handler);
+    tables.allowControl(handler, unwrittenBeatsRecord);
     this.publications.allowSend(handler);
     gateway.allowConnections(handler, 'POST', 'DELETE');
     return handler;

@@ -86,11 +86,11 @@ export class Tables extends Construct {
     );
   }
 
-  /** Allows to read the control record, and no other record of operation. */
-  allowControl(handler: Handler): void {
+  /** Allows to read the control record and those that are named, and no other records of operation. */
+  allowControl(handler: Handler, ...records: readonly string[]): void {
     // "Using IAM policy conditions for fine-grained access control": the partition keys that a request names.
     handler.allow(['dynamodb:GetItem'], [this.operations.tableArn], {
-      'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': [controlRecord] },
+      'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': [controlRecord, ...records] },
     });
   }
 

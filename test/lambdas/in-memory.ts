@@ -10,6 +10,7 @@ import type { Presence } from '../../lambdas/shared/presence.ts';
 import type { MessageFrame } from '../../lambdas/shared/protocol.ts';
 import type { Publication, PublicationQueue } from '../../lambdas/shared/publication.ts';
 import type { Subscriptions } from '../../lambdas/shared/subscriptions.ts';
+import type { UnwrittenBeats } from '../../lambdas/shared/unwritten-beats.ts';
 
 /**
  * Awaited before each operation, which then happens at once and whole, as one request does at the store. A scheduler
@@ -25,6 +26,7 @@ export interface View {
   readonly presence: Presence;
   readonly callback: Callback;
   readonly queue: PublicationQueue;
+  readonly unwritten: UnwrittenBeats;
   /** What fan-out sends. */
   readonly fanOut: Pick<DeliverDependencies, 'sendTasks' | 'sendMarker' | 'deadLetter'> &
     Pick<DeliverToShardDependencies, 'sendShardMarker'>;
@@ -108,6 +110,8 @@ export class InMemoryService {
   /** Epoch milliseconds. */
   now = 0;
   connectionCount = 0;
+  /** Until when heartbeats may not have been written, epoch milliseconds. */
+  unwrittenUntil = 0;
   /** What a post to an open connection comes to; delivered where it returns nothing. */
   onPost: (connectionId: string, frame: string) => PostResult | undefined = () => undefined;
   /** Called before a connection is closed: throws where the gateway refuses. */
@@ -189,6 +193,16 @@ export class InMemoryService {
         send: async (publication, deduplicationId) => {
           await step('queue.send');
           return this.enqueue(structuredClone(publication), deduplicationId);
+        },
+      },
+      unwritten: {
+        extend: async until => {
+          await step('unwritten.extend');
+          this.unwrittenUntil = Math.max(this.unwrittenUntil, until);
+        },
+        until: async () => {
+          await step('unwritten.until');
+          return this.unwrittenUntil;
         },
       },
       fanOut: this.#fanOut(step),

@@ -65,7 +65,7 @@ export const faultChances = {
   flush: 1,
   /** … everybody is drained, … */
   drain: 1,
-  /** … heartbeats are not written for minutes, … */
+  /** … heartbeats are not written for a while, … */
   degraded: 1,
   /** … channels are spread over more shards. */
   moreShards: 1,

@@ -15,8 +15,10 @@ import { pacedCallback, postPace } from '../../lambdas/shared/post-pace.ts';
 import { forget, type Presence } from '../../lambdas/shared/presence.ts';
 import { encodeFrame } from '../../lambdas/shared/protocol.ts';
 import { everything } from '../../lambdas/shared/rights.ts';
+import { beatNotes } from '../../lambdas/shared/unwritten-beats.ts';
 import type { SweepRequest } from '../../lambdas/sweep/request.ts';
 import { sweep } from '../../lambdas/sweep/sweep.ts';
+import type { View } from '../lambdas/in-memory.ts';
 import type { Consumer } from './event-source.ts';
 import { Invocation, isInjected } from './invocation.ts';
 import { integer } from './random.ts';
@@ -27,6 +29,13 @@ const frameTimeoutMs = 10_000;
 const censusTimeoutMs = 55_000;
 export const heartbeat: HeartbeatRule = { intervalMs: 30_000, graceMs: 10_000 };
 
+/** What one environment of the message function keeps from one invocation to the next. */
+interface Environment {
+  /** What the invocation sees that it runs. */
+  view: View | undefined;
+  readonly noteBeat: (now: number) => Promise<boolean>;
+}
+
 /** Runs the functions as their handlers do (`lambdas/<function>/index.ts`), with what an invocation of this world sees. */
 export class Functions {
   readonly #world: World;
@@ -36,6 +45,8 @@ export class Functions {
     state: censusStateSchema.parse({}),
   };
   #holders = 0;
+  /** Those that run nothing. */
+  readonly #free: Environment[] = [];
   /** When the last heartbeat of a connection was handled, epoch milliseconds. */
   readonly beats = new Map<string, number>();
 
@@ -77,7 +88,10 @@ export class Functions {
     const world = this.#world;
     const { faults, now, plan } = world;
     const invocation = new Invocation(world, `message ${connectionId}`, frameTimeoutMs);
-    const { presence, log, queue, callback } = invocation.view();
+    const view = invocation.view();
+    const { presence, log, queue, callback, unwritten } = view;
+    const environment = this.#free.pop() ?? this.#newEnvironment();
+    environment.view = view;
     const beatAt = now();
     const outcome = await invocation.run(() =>
       answer({ connectionId, session: { user, rights: everything } }, text, {
@@ -92,15 +106,29 @@ export class Functions {
         shardSize: plan.shardSize,
         control: this.#control,
         throttle: { admit: async () => {} },
+        noteBeat: environment.noteBeat,
+        unwritten,
         refused: (_, refusal, cause) => {
           if (cause !== undefined && !isInjectedPost(cause)) this.#judge(`message: ${refusal.message}`, cause);
         },
       }),
     );
+    // One that crashed or was ended is not used again.
     if (outcome === 'ended') return undefined;
+    this.#free.push(environment);
     const { type } = outcome.answer;
     if (type === 'heartbeat' || (type === 'resync' && text.includes('heartbeat'))) this.beats.set(connectionId, beatAt);
     return encodeFrame(outcome.answer);
+  }
+
+  #newEnvironment(): Environment {
+    const environment: Environment = {
+      view: undefined,
+      noteBeat: beatNotes({ extend: async until => environment.view?.unwritten.extend(until) }, error =>
+        this.#judge('note of a heartbeat', error),
+      ),
+    };
+    return environment;
   }
 
   readonly fanOut = async (event: unknown, consumer: Consumer): Promise<SQSBatchResponse> => {
@@ -143,7 +171,7 @@ export class Functions {
   async sweep(request: SweepRequest): Promise<void> {
     const world = this.#world;
     const invocation = new Invocation(world, `sweep ${request.mode}`, censusTimeoutMs);
-    const { presence, callback } = invocation.view();
+    const { presence, callback, unwritten } = invocation.view();
     const paced = pacedCallback(callback, this.#pace(), invocation.sleep);
     try {
       const outcome = await invocation.run(() =>
@@ -153,7 +181,8 @@ export class Functions {
           posting: paced,
           control: this.#control,
           heartbeat,
-          mayEvict: async () => this.#census.state.mayEvict,
+          mayEvict: async () => this.#census.state.mayEvictMany,
+          unwritten,
           now: world.now,
           failed: (_, __, error) => {
             if (!isInjectedPost(error)) this.#judge('sweep', error);
@@ -229,9 +258,10 @@ export class Functions {
 
   #censusDependencies(invocation: Invocation, holder: string): CensusDependencies {
     const world = this.#world;
-    const { presence, callback } = invocation.view();
+    const { presence, callback, unwritten } = invocation.view();
     return {
       presence: this.#watched(presence),
+      unwritten,
       callback: pacedCallback(callback, this.#pace(), invocation.sleep),
       control: this.#control,
       record: this.#record(invocation),

@@ -212,17 +212,21 @@ class History {
   }
 
   /**
-   * Longer than the pause that the census makes at most before it begins to watch anew: a shorter one, between two of them,
-   * it does not see. It goes on after the other faults.
+   * Half of them fall between two censuses, or nearly so, and last as long as two heartbeats: no census sees them. They go on
+   * after the other faults.
    */
   #degrade(): void {
     const world = this.#world;
     this.#degradations += 1;
     world.setControl({ presence: 'degraded' });
-    world.timeline.after(between(world.chance, 155_000, 300_000), () => {
-      this.#degradations -= 1;
-      if (this.#degradations === 0) world.setControl({ presence: 'full' });
-    });
+    const isShort = world.chance() < 0.5;
+    world.timeline.after(
+      isShort ? between(world.chance, 30_000, 65_000) : between(world.chance, 65_000, 300_000),
+      () => {
+        this.#degradations -= 1;
+        if (this.#degradations === 0) world.setControl({ presence: 'full' });
+      },
+    );
   }
 
   #drain(): void {

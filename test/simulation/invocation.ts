@@ -41,6 +41,7 @@ export class Invocation {
       },
       callback: this.#answered('callback', view.callback),
       queue: this.#answered('queue', view.queue),
+      unwritten: this.#answered('unwritten', view.unwritten),
       fanOut: this.#answered('fanOut', view.fanOut),
     };
     return this.#world.mutation.view?.(parts, this.#world) ?? parts;

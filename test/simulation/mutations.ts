@@ -90,6 +90,9 @@ export const mutations = {
       }),
   },
   'deleted after a partial failure': { deletes: () => true },
+  'heartbeats not written, and no trace of it': {
+    view: view => ({ ...view, unwritten: { ...view.unwritten, until: async () => 0 } }),
+  },
   'unconditional update of Connections': {
     view(view, { service }) {
       const { connections } = view.presence;

@@ -3,6 +3,7 @@ import { type CensusReport, takeCensus } from '../../../lambdas/census/census.ts
 import type { CensusRecord, CensusState } from '../../../lambdas/census/record.ts';
 import type { NewConnection } from '../../../lambdas/shared/connections.ts';
 import { type Control, defaultControl } from '../../../lambdas/shared/control.ts';
+import type { HeartbeatRule } from '../../../lambdas/shared/liveness.ts';
 import { InMemoryService, immediately, type Step } from '../in-memory.ts';
 import { recordedMetrics } from '../recorded-metrics.ts';
 
@@ -17,15 +18,21 @@ const watched: CensusState = {
   takenAt: now - 60_000,
   watchedSince: now - 55_000,
   mayEvict: true,
+  mayEvictMany: true,
 };
 
+const longWatched: CensusState = { ...watched, watchedSince: 0 };
+
 interface Setting {
+  readonly heartbeat?: HeartbeatRule;
   readonly step?: Step;
   readonly control?: Partial<Control>;
   readonly before?: CensusState;
   readonly record?: CensusRecord;
   readonly backlog?: () => Promise<number>;
   readonly random?: () => number;
+  /** Until when heartbeats may not have been written. */
+  readonly unwrittenUntil?: number;
 }
 
 interface Census {
@@ -40,7 +47,7 @@ interface Census {
 async function census(service: InMemoryService, setting: Setting = {}): Promise<Census> {
   const failed: string[] = [];
   const { metrics, sums } = recordedMetrics();
-  const { presence, callback } = service.view(setting.step ?? immediately);
+  const { presence, callback, unwritten } = service.view(setting.step ?? immediately);
   let left: CensusState | undefined;
   let error: unknown;
   const record: CensusRecord = setting.record ?? {
@@ -54,7 +61,8 @@ async function census(service: InMemoryService, setting: Setting = {}): Promise<
     callback,
     metrics,
     record,
-    heartbeat,
+    unwritten,
+    heartbeat: setting.heartbeat ?? heartbeat,
     control: { read: async () => ({ ...defaultControl, ...setting.control }) },
     backlog: setting.backlog ?? (async () => 0),
     reads: { take: async () => {} },
@@ -159,16 +167,77 @@ describe('eviction', () => {
   test.each<[string, Setting]>([
     ['presence is degraded', { control: { presence: 'degraded' } }],
     ['presence was degraded until a moment ago', { before: { ...watched, watchedSince: now - 54_999 } }],
-    ['nobody has watched', { before: { level: watched.level, mayEvict: false } }],
+    ['heartbeats were not written until a moment ago', { unwrittenUntil: now - 54_999 }],
+    ['heartbeats may not be written even now', { unwrittenUntil: now + 9_000 }],
+    ['nobody has watched', { before: { level: watched.level, mayEvict: false, mayEvictMany: false } }],
     ['nobody watched for a while', { before: { ...watched, takenAt: now - 150_001 } }],
   ])('is left where %s', async (_, setting) => {
     const service = new InMemoryService();
     connected(service, 'silent', { lastSeenAt: silentSince });
+    service.unwrittenUntil = setting.unwrittenUntil ?? 0;
     const { report, left, sums } = await census(service, setting);
     expect(report).toMatchObject({ silent: 1, evicted: 0 });
     expect(sums).toMatchObject({ SilentConnections: 100, HeartbeatTimeouts: 0, CensusRuns: 1 });
-    expect(left?.mayEvict).toBe(false);
+    expect(left).toMatchObject({ mayEvict: false, mayEvictMany: false });
     expect(openSockets(service)).toEqual(['silent']);
+  });
+
+  test('is judged where heartbeats were not written long ago', async () => {
+    const service = new InMemoryService();
+    connected(service, 'silent', { lastSeenAt: silentSince });
+    service.unwrittenUntil = now - 55_000;
+    expect((await census(service)).report).toMatchObject({ silent: 1, evicted: 1 });
+  });
+
+  // Ages of those who are heard each interval of 30 s; silence begins at 55 s.
+  test.each([
+    ['so many are, but the others are heard as ever', 40, 100, () => 30_000, true],
+    ['one heartbeat in twenty of the others is lost', 40, 100, (n: number) => (n % 20 === 0 ? 60_000 : 30_000), true],
+    ['every third heartbeat of the others is lost', 40, 99, (n: number) => (n % 3 === 0 ? 60_000 : 30_000), false],
+    ['too few others are left to tell', 40, 19, () => 30_000, false],
+  ])('may be taken for death by who asks for it where %s', async (_, silent, others, intervalOf, many) => {
+    const service = new InMemoryService();
+    for (let n = 0; n < silent; n += 1) connected(service, `s${n}`, { lastSeenAt: silentSince });
+    for (let n = 0; n < others; n += 1) {
+      const age = Math.min(54_999, ((n + 0.5) / others) * intervalOf(n));
+      connected(service, `c${n}`, { lastSeenAt: now - age });
+    }
+    const { report, left } = await census(service);
+    expect(report).toMatchObject({ silent, evicted: 0 });
+    expect(left).toMatchObject({ mayEvict: false, mayEvictMany: many });
+  });
+
+  test('is never taken for death while nobody’s heartbeats are written, whenever it is looked at', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 60_000 }),
+        fc.integer({ min: 1, max: 300_000 }),
+        fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 60, maxLength: 200 }),
+        async (graceMs, sinceMs, phases) => {
+          const service = new InMemoryService();
+          for (const [n, phase] of phases.entries())
+            connected(service, `c${n}`, { lastSeenAt: now - sinceMs - phase * heartbeat.intervalMs });
+          const { report, left } = await census(service, { heartbeat: { ...heartbeat, graceMs }, before: longWatched });
+          // Few may be closed, as at any time; what is asked is that nobody takes many for dead.
+          if ((report?.silent ?? 0) > 20) expect(left).toMatchObject({ mayEvict: false, mayEvictMany: false });
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test('is left where nobody can say whether heartbeats were written, and that shows', async () => {
+    const service = new InMemoryService();
+    connected(service, 'silent', { lastSeenAt: silentSince });
+    const { sums, left, error } = await census(service, {
+      step: async operation => {
+        if (operation === 'unwritten.until') throw new Error('throttled');
+      },
+    });
+    expect(openSockets(service)).toEqual(['silent']);
+    expect(left?.mayEvict).toBe(false);
+    expect(error).toBeInstanceOf(AggregateError);
+    expect(sums).not.toHaveProperty('CensusRuns');
   });
 
   test('begins again when heartbeats were watched for long enough after a degraded presence', async () => {

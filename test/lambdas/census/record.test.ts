@@ -16,12 +16,15 @@ const put = (item: object) =>
 test('one holds it at a time, and leaves its state to the next', async () => {
   await put({});
   const results = await Promise.all(['a', 'b', 'c'].map(holder => record().acquire(holder, 1_000)));
-  expect(results.filter(state => state !== undefined)).toEqual([{ level: { counts: [], peak: 0 }, mayEvict: false }]);
+  expect(results.filter(state => state !== undefined)).toEqual([
+    { level: { counts: [], peak: 0 }, mayEvict: false, mayEvictMany: false },
+  ]);
   const holder = ['a', 'b', 'c'][results.findIndex(state => state !== undefined)] ?? '';
-  await record().release(holder, { level: { counts: [7], peak: 7 }, mayEvict: true, takenAt: 5 });
+  await record().release(holder, { level: { counts: [7], peak: 7 }, mayEvict: true, mayEvictMany: true, takenAt: 5 });
   expect(await record().acquire('d', 1_001)).toEqual({
     level: { counts: [7], peak: 7 },
     mayEvict: true,
+    mayEvictMany: true,
     takenAt: 5,
   });
 });
@@ -38,12 +41,18 @@ test('one that died holds it no longer than its function could run, and then not
   await record().acquire('dead', 1_000);
   expect(await record().acquire('b', 57_000)).toBeUndefined();
   expect(await record().acquire('b', 57_001)).toBeDefined();
-  await expect(record().release('dead', { level: { counts: [], peak: 9 }, mayEvict: true })).rejects.toThrow();
+  await expect(
+    record().release('dead', { level: { counts: [], peak: 9 }, mayEvict: true, mayEvictMany: true }),
+  ).rejects.toThrow();
   await record().release('b');
 });
 
 test('a state that cannot be read is told, and a new one begins', async () => {
   await put({ state: { level: 'high' } });
-  expect(await record().acquire('a', 1_000)).toEqual({ level: { counts: [], peak: 0 }, mayEvict: false });
+  expect(await record().acquire('a', 1_000)).toEqual({
+    level: { counts: [], peak: 0 },
+    mayEvict: false,
+    mayEvictMany: false,
+  });
   expect(failures).toEqual(['the state of the last census cannot be read, a new one begins']);
 });

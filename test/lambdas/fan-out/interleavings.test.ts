@@ -213,6 +213,7 @@ async function play(scheduler: fc.Scheduler, run: Run) {
       shardSize: 2,
       control: { read: async () => control },
       throttle: { admit: async () => {} },
+      noteBeat: async () => true,
       refused: (_, refusal, cause) => {
         throw cause ?? refusal;
       },

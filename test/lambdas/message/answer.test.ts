@@ -3,6 +3,7 @@ import type { FrameVerdict } from '../../../lambdas/message/frame-rate.ts';
 import { type Control, defaultControl } from '../../../lambdas/shared/control.ts';
 import { encodeFrame, origin, Refusal } from '../../../lambdas/shared/protocol.ts';
 import { everything } from '../../../lambdas/shared/rights.ts';
+import { beatNotes } from '../../../lambdas/shared/unwritten-beats.ts';
 import { InMemoryService, immediately, type Step } from '../in-memory.ts';
 
 const now = 1_700_000_000_000;
@@ -19,7 +20,7 @@ function messages(changes: Partial<MessageDependencies> = {}, step: Step = immed
   const service = new InMemoryService();
   service.open('a=', { user: 'alice', connectedAt: now - 5 });
   const reported: Reported[] = [];
-  const { presence, log, queue, callback } = service.view(step);
+  const { presence, log, queue, callback, unwritten } = service.view(step);
   const dependencies: MessageDependencies = {
     presence,
     log,
@@ -32,6 +33,8 @@ function messages(changes: Partial<MessageDependencies> = {}, step: Step = immed
     shardSize: 3,
     control: { read: async () => defaultControl },
     throttle: { admit: async () => {} },
+    noteBeat: beatNotes(unwritten, () => {}),
+    unwritten,
     refused: ({ connectionId }, refusal, cause) => reported.push({ connectionId, refusal, cause }),
     ...changes,
   };
@@ -367,11 +370,30 @@ describe('by the control record', () => {
       { control: control({ presence: 'degraded' }) },
       async operation => void operations.push(operation),
     );
-    expect(await send({ action: 'heartbeat', request: 1 })).toEqual({ type: 'heartbeat', request: 1 });
+    for (let request = 1; request < 4; request += 1)
+      expect(await send({ action: 'heartbeat', request })).toEqual({ type: 'heartbeat', request });
     expect(await send({ action: 'presence', channel: 'room:1' })).toMatchObject({ code: 'presence_degraded' });
-    expect(operations).toEqual([]);
+    // One trace for all of them.
+    expect(operations).toEqual(['unwritten.extend']);
     // Everything else works.
     expect(await send({ action: 'subscribe', channel: 'room:1' })).toMatchObject({ type: 'subscribed' });
+  });
+
+  test('a heartbeat of which no trace can be left is written', async () => {
+    const { service, send } = messages({ control: control({ presence: 'degraded' }) }, async operation => {
+      if (operation === 'unwritten.extend') throw new Error('store sick');
+    });
+    expect(await send({ action: 'heartbeat' })).toEqual({ type: 'heartbeat' });
+    expect(service.connections.get('a=')).toMatchObject({ lastSeenAt: now });
+  });
+
+  test('who is there is not told until heartbeats have been written for as long as silence is judged by', async () => {
+    const { service, send } = messages();
+    const ask = () => send({ action: 'presence', channel: 'room:1' });
+    service.unwrittenUntil = now - 54_000;
+    expect(await ask()).toMatchObject({ code: 'presence_degraded', retryAfterMs: 1_000 });
+    service.unwrittenUntil = now - 55_000;
+    expect(await ask()).toMatchObject({ type: 'presence' });
   });
 
   test('a throttled publication is refused with the time to wait; parts after the first one are not asked for', async () => {

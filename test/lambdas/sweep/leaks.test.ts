@@ -61,9 +61,9 @@ test('a report tells who holds most, who grew since the last one, and whose hear
 test('eviction follows the last census, if it was a moment ago', async () => {
   const verdict = censusVerdict(tables.client, 'Operations');
   const record = dynamoDbCensusRecord(tables.client, 'Operations', () => {});
-  const census = async (mayEvict: boolean) => {
+  const census = async (mayEvictMany: boolean) => {
     await record.acquire('a', now);
-    await record.release('a', { level: { counts: [], peak: 0 }, takenAt: now, mayEvict });
+    await record.release('a', { level: { counts: [], peak: 0 }, takenAt: now, mayEvict: false, mayEvictMany });
   };
   expect(await verdict(now)).toBe(false);
   await census(true);

@@ -13,7 +13,7 @@ async function swept(
   changes: Partial<SweepDependencies> = {},
 ): Promise<{ readonly answers: readonly SweepAnswer[]; readonly failed: readonly string[] }> {
   const failed: string[] = [];
-  const { presence, callback } = service.view();
+  const { presence, callback, unwritten } = service.view();
   let now = start;
   const dependencies: SweepDependencies = {
     presence,
@@ -22,6 +22,7 @@ async function swept(
     control: { read: async () => defaultControl },
     heartbeat,
     mayEvict: async () => true,
+    unwritten,
     now: () => now,
     failed: (_, connectionId) => failed.push(connectionId),
     ...changes,
@@ -135,6 +136,7 @@ describe('eviction', () => {
   test.each<[SweepAnswer['refused'], Partial<SweepDependencies>]>([
     ['presence_degraded', { control: { read: async () => ({ ...defaultControl, presence: 'degraded' }) } }],
     ['not_watched_or_mass_silence', { mayEvict: async () => false }],
+    ['not_watched_or_mass_silence', { unwritten: { until: async () => start - 54_999 } }],
   ])('is refused where silence means nothing: %s', async (refused, changes) => {
     const service = mixed();
     const { answers } = await swept(service, { mode: 'evict' }, changes);

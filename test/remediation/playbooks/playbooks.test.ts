@@ -272,7 +272,7 @@ describe('connections', () => {
     await local.documents.send(
       new PutCommand({
         TableName: local.table('Operations'),
-        Item: { record: 'census', state: { takenAt: Date.now(), mayEvict: true } },
+        Item: { record: 'census', state: { takenAt: Date.now(), mayEvict: true, mayEvictMany: true } },
       }),
     );
     const dry = await local.run('evict-stale-connections', { dryRun: true });
