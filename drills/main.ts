@@ -9,7 +9,7 @@ import type { AlarmRow } from '../lib/runbook/runbook.ts';
 import { Assemblies } from './assembly.ts';
 import { type DrillOptions, promised, runDrill } from './drill.ts';
 import { changesInWords, factorOf, happeningLine, isAsExpected, type Report, reportTable } from './report.ts';
-import { scenarioOf } from './scenarios/scenarios.ts';
+import { notHere, scenarioOf } from './scenarios/scenarios.ts';
 
 const number = (minimum: number, maximum: number) => (text: string) =>
   z.coerce.number().min(minimum).max(maximum).parse(text);
@@ -48,7 +48,11 @@ const options = new Command('npm run drill --')
 const print = (line: string) => (options.json ? console.error(line) : console.log(line));
 
 function chosen(alarms: readonly AlarmRow[]): readonly AlarmRow[] {
-  if (options.all) return alarms;
+  if (options.all) {
+    for (const { name, condition } of alarms)
+      if (notHere[condition.signal] !== undefined) print(`no drill of ${name}: ${notHere[condition.signal]}`);
+    return alarms.filter(({ condition }) => notHere[condition.signal] === undefined);
+  }
   if (!options.alarm) throw new Error('give --alarm NAME or --all');
   return options.alarm.map(name => {
     const found = alarms.find(row => row.name === name);

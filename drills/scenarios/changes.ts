@@ -31,10 +31,21 @@ export const settingDivided = (row: string, by: number): Change => ({
   to: { dividedBy: by },
 });
 
-/** Clients are heard more often, so that silence is found sooner: these seconds are real ones. */
-export const quickHeartbeats = ({ settings }: Runbook): Change[] => {
-  const { heartbeatIntervalSeconds, heartbeatGraceSeconds } = settings;
+/** A smaller house; the limit of an address is smaller only as far as it must not be larger than the house. */
+export function maximumDivided({ settings }: Runbook, by: number): Change[] {
+  const { maxConnections, maxConnectionsPerAddress } = settings;
+  const tooMany = maxConnectionsPerAddress / Math.round(maxConnections / by);
   return [
+    settingDivided('Maximum connections', by),
+    ...(tooMany > 1 ? [settingDivided('Maximum connections per address', tooMany)] : []),
+  ];
+}
+
+/** Clients are heard more often, so that silence is found sooner: these seconds are real ones. So many clients would be too many then. */
+export const quickHeartbeats = (runbook: Runbook): Change[] => {
+  const { heartbeatIntervalSeconds, heartbeatGraceSeconds } = runbook.settings;
+  return [
+    ...maximumDivided(runbook, 20),
     settingDivided('Heartbeat interval', heartbeatIntervalSeconds / 5),
     settingDivided('Heartbeat grace', heartbeatGraceSeconds / 5),
   ];

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Change } from '../copy.ts';
 import { arrivals, forgotten, listeners } from '../load.ts';
 import type { Lift, Scenario, ScenarioOf } from '../scenario.ts';
-import { figuresDivided, neverQuiet, quickHeartbeats, settingDivided } from './changes.ts';
+import { figuresDivided, maximumDivided, neverQuiet, quickHeartbeats, settingDivided } from './changes.ts';
 import { faulty, together } from './faulty.ts';
 
 /** Faults of clients and of their ways to the service. */
@@ -29,16 +29,16 @@ export const leakToFigure =
 /** Until 97 % of the connections that the service admits are in use. */
 export const leakToMaximum: ScenarioOf = (_, runbook) => {
   const maximum = Math.round((leaked + others) / 0.97);
-  const divided = settingDivided('Maximum connections', runbook.settings.maxConnections / maximum);
-  return forgets([...quickHeartbeats(runbook), divided], ({ stage }) => forgotten(stage, leaked));
+  const heartbeats = quickHeartbeats(runbook).filter(({ row }) => row.startsWith('Heartbeat'));
+  const house = maximumDivided(runbook, runbook.settings.maxConnections / maximum);
+  return forgets([...heartbeats, ...house], ({ stage }) => forgotten(stage, leaked));
 };
 
 /** All of one address, which is then refused. */
 export const leakOfAddress: ScenarioOf = (row, runbook) => {
-  const { maxConnectionsPerAddress } = runbook.settings;
   const changes = [
     ...quickHeartbeats(runbook),
-    settingDivided('Maximum connections per address', maxConnectionsPerAddress / leaked),
+    settingDivided('Maximum connections per address', runbook.settings.maxConnectionsPerAddress / leaked),
     ...figuresDivided(row, runbook, 30),
   ];
   const address = '127.0.2.1';

@@ -82,7 +82,7 @@ export const somePostsFail =
   (row, runbook) =>
     faulty(
       `${sick("some of the fan-out's connections to the gateway")}, so that clients are closed and come back`,
-      [{ fault: 'host-outage', service: 'execute-api', function: 'fan-out', share: 0.12, seed: 2 }],
+      [{ fault: 'host-outage', service: 'execute-api', function: 'fan-out', share: 0.3, seed: 2 }],
       { changes: figuresDivided(row, runbook, by), audience: { perSecond }, timeScale },
     );
 

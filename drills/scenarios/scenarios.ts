@@ -119,6 +119,11 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
   },
 };
 
+/** Signals that nothing on this machine can bring to a threshold, and why. */
+export const notHere: Partial<Record<SignalName, string>> = {
+  CertificateDaysLeft: 'the local environment has no TLS, so no certificate that could end',
+};
+
 /** @throws Error where nobody has thought of how to bring the alarm about */
 export function scenarioOf(row: AlarmRow, runbook: Runbook): Scenario {
   const made = byRow[runbook.service]?.[row.name] ?? bySignal[row.condition.signal];
