@@ -277,7 +277,7 @@ export const catalogue = {
     point: 'host',
     summary:
       "Connections that are kept open to one of AWS's APIs end at a host that fails, until their holder makes new ones",
-    example: '--service dynamodb --function census',
+    example: '--service dynamodb --function message',
     parameters: z.strictObject(ofHost),
     applies: appliesToHost,
     swept: 'only',

@@ -1,7 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DynamoDBClient, GetItemCommand, PutItemCommand, QueryCommand } from '@aws-sdk/client-dynamodb';
+import {
+  DynamoDBClient,
+  type DynamoDBClientConfig,
+  GetItemCommand,
+  PutItemCommand,
+  QueryCommand,
+} from '@aws-sdk/client-dynamodb';
 import {
   DeleteMessageCommand,
   GetQueueUrlCommand,
@@ -17,11 +23,12 @@ import { identities as dynamoDbIdentities } from '../../../local/dynamodb/identi
 import { type DynamoDb, startDynamoDb } from '../../../local/dynamodb/service.ts';
 import { createFaults, type Faults } from '../../../local/faults/faults.ts';
 import { createCredentials } from '../../../local/iam/credentials.ts';
+import { identities as lambdaIdentities } from '../../../local/lambda/identities.ts';
 import { identities as sqsIdentities } from '../../../local/sqs/identities.ts';
 import { type Sqs, startSqs } from '../../../local/sqs/service.ts';
 
 const place: Place = { partition: 'aws', account: '123456789012', region: 'eu-central-1' };
-const identities: Identities = { ...dynamoDbIdentities, ...sqsIdentities };
+const identities: Identities = { ...dynamoDbIdentities, ...sqsIdentities, ...lambdaIdentities };
 
 function resource(type: string, logicalId: string, properties: Record<string, unknown>): Resource {
   const identity = identities[type]?.({ stack: 's', logicalId, property: name => properties[name] }, place);
@@ -37,7 +44,8 @@ const table = (logicalId: string) =>
 const seats = table('SeatsTable');
 const locks = table('LocksTable');
 const queue = resource('AWS::SQS::Queue', 'OrdersQueue', { FifoQueue: true, VisibilityTimeout: 600 });
-const resources = [seats, locks, queue];
+const worker = resource('AWS::Lambda::Function', 'WorkerFunction', {});
+const resources = [seats, locks, queue, worker];
 
 let directory: string;
 let faults: Faults;
@@ -47,6 +55,7 @@ let endpoint: AwsEndpoint;
 let store: DynamoDBClient;
 let patient: DynamoDBClient;
 let messages: SQSClient;
+let options: Pick<DynamoDBClientConfig, 'region' | 'credentials'> & { readonly endpoint: string };
 const before = { ...process.env };
 
 beforeEach(async () => {
@@ -72,7 +81,7 @@ beforeEach(async () => {
     faults,
   });
   const { accessKeyId, secretAccessKey } = credentials.developer;
-  const options = { endpoint: endpoint.url, region: place.region, credentials: { accessKeyId, secretAccessKey } };
+  options = { endpoint: endpoint.url, region: place.region, credentials: { accessKeyId, secretAccessKey } };
   store = new DynamoDBClient({ ...options, maxAttempts: 1 });
   patient = new DynamoDBClient({ ...options, maxAttempts: 3 });
   messages = new SQSClient({ ...options, maxAttempts: 1 });
@@ -95,6 +104,43 @@ const put = (id: string, client = store, TableName = seats.physicalId) =>
   client.send(new PutItemCommand({ TableName, Item: { id: { S: id } } }));
 const get = (id: string, ConsistentRead = false) =>
   store.send(new GetItemCommand({ TableName: seats.physicalId, Key: { id: { S: id } }, ConsistentRead }));
+
+describe('a host that kept connections end at', () => {
+  test('fails for who keeps them, and not for who makes new ones', async () => {
+    await put('a');
+    faults.inject({ fault: 'host-outage', service: 'dynamodb' });
+    await expect(put('b')).rejects.toMatchObject({ name: 'InternalFailure', $metadata: { httpStatusCode: 500 } });
+    // The failure does not end the connection, so the next request is on it again.
+    await expect(put('c')).rejects.toMatchObject({ name: 'InternalFailure' });
+    const fresh = new DynamoDBClient({ ...options, maxAttempts: 1 });
+    await put('d', fresh);
+    fresh.destroy();
+    faults.clear();
+    await put('e');
+  });
+
+  test('is slow, for one service only', async () => {
+    await put('a');
+    await messages.send(new GetQueueUrlCommand({ QueueName: queue.attributes.QueueName }));
+    faults.inject({ fault: 'host-latency', service: 'sqs', delayMs: 300 });
+    const took = async (act: () => Promise<unknown>) => {
+      const began = performance.now();
+      await act();
+      return performance.now() - began;
+    };
+    const slow = await took(() => messages.send(new GetQueueUrlCommand({ QueueName: queue.attributes.QueueName })));
+    expect(slow).toBeGreaterThanOrEqual(299);
+    expect(faults.list()).toMatchObject([{ happened: 1 }]);
+  });
+
+  test('is only that of the function that is named', async () => {
+    await put('a');
+    // This connection is the developer's, and no function's.
+    faults.inject({ fault: 'host-outage', service: 'dynamodb', function: 'worker' });
+    await put('b');
+    expect(faults.list()).toMatchObject([{ happened: 0 }]);
+  });
+});
 
 describe('the store', () => {
   test.each(['ProvisionedThroughputExceededException', 'ThrottlingException'] as const)(

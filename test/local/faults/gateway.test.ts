@@ -98,6 +98,19 @@ describe('posts', () => {
     expect(messages).toEqual(['sent']);
   });
 
+  test('are lost for connections that were open when it began', async () => {
+    const old = await gateway.open();
+    await new Promise(resolve => setTimeout(resolve, 5));
+    faults.inject({ fault: 'post-loss', of: 'present' });
+    await new Promise(resolve => setTimeout(resolve, 5));
+    const client = await gateway.open();
+    const messages = received(old);
+    const message = once(client, 'message');
+    expect([await statusOf(post(0, 'a')), await statusOf(post(1, 'b'))]).toEqual([200, 200]);
+    await message;
+    expect(messages).toEqual([]);
+  });
+
   test('are lost for a share of the connections, always the same', async () => {
     const clients: WebSocket[] = [];
     for (let n = 0; n < 10; n += 1) clients.push(await gateway.open());
