@@ -47,7 +47,7 @@ export class Anchors {
       return undefined;
     }
     const wanted = link.url.slice(1);
-    const target = this.#targets.find(({ anchor }) => anchor === wanted || encodeURI(anchor) === wanted);
+    const target = this.#targets.find(({ anchor }) => anchor === wanted || encoded(anchor) === wanted);
     if (!target) {
       const meant = nearestName(
         wanted,
@@ -77,4 +77,9 @@ export class Anchors {
     }
     return { heading: target.heading, anchor: target.anchor };
   }
+}
+
+/** As a browser writes it in an address; half of a character is no text that can be encoded. */
+function encoded(anchor: string): string {
+  return encodeURI(anchor.toWellFormed());
 }

@@ -142,6 +142,15 @@ test('headings are reached as GitHub makes anchors of them', () => {
   });
 });
 
+test('a heading with half of a character in it is no obstacle', () => {
+  expect(mistakes(valid.replace('## Recovered when', '## Half \uD83D\n\nProse.\n\n## Recovered when'))).toEqual([]);
+  const text = changed(link, '«[Orders wait](#order-wait)').replace(
+    '## Recovered when',
+    '## Half \uD83D\n\n## Recovered when',
+  );
+  expect(mistakes(text)).toEqual([expect.stringContaining('(did you mean #orders-wait?)')]);
+});
+
 test('a more severe alarm with a milder figure is reported at the one that is never alone', () => {
   const text = broken(
     row,
