@@ -35,16 +35,12 @@ export type StageReport =
 const options: StageOptions = JSON.parse(process.argv[2] ?? '{}');
 const tell = (report: StageReport) => process.send?.(report);
 
-/** Functions start cold in real time: with a large scale that is minutes, in which nothing is put. */
-const startMs = 18_000;
-
 const file = createWriteStream(options.logFile);
 const write = terminalLog(line => file.write(line));
 
 const environment = await startEnvironment({
   ...options,
   ...{ port: 0, httpPort: 0, awsPort: 0, tokensPort: 0, fresh: true },
-  alarmDelayMs: startMs * options.timeScale,
   log(level, component, message, fields) {
     write(level, component, message, fields);
     // What SNS sends to a person: it ends at the border of this machine.

@@ -69,7 +69,7 @@ export interface EnvironmentOptions {
   readonly tokensPort: number;
   /** How many times faster than the clock the monitoring plane runs: metrics, alarms, schedules, waits. The data plane stays real. */
   readonly timeScale: number;
-  /** Monitoring time after which the alarms are there. @default 5 min, as if their stack were deployed after the others */
+  /** Monitoring time after which the alarms are there. @default 5 min, as if their stack were deployed after the others, and 15 s of real time at least */
   readonly alarmDelayMs?: number;
   /** Drop what an earlier run left in the state directory. */
   readonly fresh: boolean;
@@ -109,6 +109,8 @@ export interface LocalEnvironment {
 
 /** Monitoring time from the deployment of the data path to that of its alarms: by then there is something to look at. */
 const deploymentMs = 5 * 60_000;
+/** Real time in which functions have started and put their first figures: with a large scale that is longer. */
+const warmMs = 15_000;
 
 /** Environments of one function at once: more than cores, since they mostly wait; each takes some 40 MB. */
 const maxFunctionEnvironments = 6;
@@ -238,7 +240,10 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
     closers.push(() => states.close());
     closers.push(() => events.close());
     cloudwatch.everyMinute(queueMetrics(() => sqs.metrics(), cloudwatch));
-    cloudwatch.start({ sns, onStateChange: event => events.putEvent(event) }, options.alarmDelayMs ?? deploymentMs);
+    cloudwatch.start(
+      { sns, onStateChange: event => events.putEvent(event) },
+      options.alarmDelayMs ?? Math.max(deploymentMs, warmMs * options.timeScale),
+    );
     closers.push(() => cloudwatch.close());
     addresses.set(`https://sqs.${place.region}.amazonaws.com`, endpoint.url);
 
