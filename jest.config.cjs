@@ -3,8 +3,10 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
-  // Run by `npm run test:browser`, where there is a Chromium.
-  testPathIgnorePatterns: ['<rootDir>/test/browser/'],
+  // Run by `npm run test:browser`, where there is a Chromium, and by `npm run test:drills`, alone.
+  testPathIgnorePatterns: ['<rootDir>/test/browser/', '<rootDir>/test/drills/runs/'],
+  // The default leaves a core idle, while most of the long tests wait.
+  maxWorkers: '100%',
   transform: {
     '^.+\\.[mc]?[jt]s$': [
       '@swc/jest',
