@@ -1,8 +1,6 @@
-import { ItemRefused, type LogEntry, type MessageLog } from '../shared/message-log.ts';
+import { ItemRefused, type LogEntry, later, type MessageLog } from '../shared/message-log.ts';
 import type { Message } from '../shared/protocol.ts';
 import type { Delivery } from './delivery.ts';
-
-const later = (a: string | null, b: string | null): string | null => ((a ?? '') < (b ?? '') ? b : a);
 
 /** Appends a delivery, or that it cannot be delivered, after `previous`. */
 async function appendOne(

@@ -59,6 +59,9 @@ async function deliverRun(channel: string, deliveries: readonly Delivery[], d: D
     await d.sendMarker({ channel, resync: true }, flush.until);
     return deliveries.length;
   }
+  // An earlier delivery logged it and got no further, and the log has lost it since: subscribers are told when they ask.
+  if (deliveries.some(({ cursor }) => !entries.some(entry => entry.cursor === cursor)))
+    return (await resync(channel, d)) * deliveries.length;
   if (head.shardCount === 1) {
     const served = await serveShard({ channel, shard: 0, full: isFull(head, 0) }, entries, d);
     const next = entries[served];

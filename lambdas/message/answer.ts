@@ -35,7 +35,7 @@ export interface Sender {
 
 export interface MessageDependencies {
   readonly presence: Pick<Presence, 'connections' | 'subscriptions'>;
-  readonly log: Pick<MessageLog, 'head' | 'from' | 'last' | 'between' | 'markShard' | 'raiseShards'>;
+  readonly log: Pick<MessageLog, 'head' | 'from' | 'last' | 'between' | 'moveHead' | 'markShard' | 'raiseShards'>;
   readonly queue: PublicationQueue;
   readonly callback: Callback;
   readonly rate: (connectionId: string, now: number) => FrameVerdict | Promise<FrameVerdict>;

@@ -1,4 +1,4 @@
-import type { LogEntry, MessageLog } from '../shared/message-log.ts';
+import { type LogEntry, later, type MessageLog } from '../shared/message-log.ts';
 import { origin } from '../shared/protocol.ts';
 
 export interface Resumption {
@@ -6,10 +6,27 @@ export interface Resumption {
   readonly messages: readonly LogEntry[];
   /** The subscriber is up to date to here once it has the messages. */
   readonly cursor: string;
-  /** Whether it misses nothing; where it does, it goes on from the channel's head. */
+  /** Whether it misses nothing; where it does, it goes on from the channel's end. */
   readonly recovered: boolean;
   /** Whether more is missed than one page holds: the subscriber asks again from `cursor`. */
   readonly more: boolean;
+}
+
+type ResumeLog = Pick<MessageLog, 'head' | 'from' | 'last' | 'moveHead'>;
+
+/**
+ * Gives a position out. The log may be ahead of the head, where a consumer is between the two or has died there. What the
+ * log has expires; so the head is moved first, or one who comes back with this position could not be told from one whose
+ * position never was.
+ */
+async function given(
+  channel: string,
+  head: string,
+  resumption: Resumption,
+  log: Pick<MessageLog, 'moveHead'>,
+): Promise<Resumption> {
+  if (resumption.cursor > head) await log.moveHead(channel, resumption.cursor);
+  return resumption;
 }
 
 /**
@@ -17,29 +34,28 @@ export interface Resumption {
  * reaches it through that.
  * @param since the last cursor that the subscriber has, or `origin`; undefined where it wants nothing of before
  */
-export async function resume(
-  channel: string,
-  since: string | undefined,
-  log: Pick<MessageLog, 'head' | 'from'>,
-): Promise<Resumption> {
+export async function resume(channel: string, since: string | undefined, log: ResumeLog): Promise<Resumption> {
   // The head first: what is appended between the two readings is in the log, and must not look like a lost end.
   const head = (await log.head(channel)).cursor ?? origin;
   if (since === undefined) return { messages: [], cursor: head, recovered: true, more: false };
   const page = await log.from(channel, since);
   const known = page.messages[0]?.cursor === since;
   const missed = known ? page.messages.slice(1) : page.messages;
-  const lost: Resumption = { messages: [], cursor: head, recovered: false, more: false };
+  const lost = async (): Promise<Resumption> => {
+    // Nothing that is told as lost may come after it.
+    const cursor = later(head, await log.last(channel)) ?? origin;
+    return given(channel, head, { messages: [], cursor, recovered: false, more: false }, log);
+  };
   let cursor = since;
   for (const message of missed) {
     // Something between has expired, or `since` was never a cursor of this channel.
-    if ((message.previous ?? origin) !== cursor) return lost;
+    if ((message.previous ?? origin) !== cursor) return lost();
     cursor = message.cursor;
   }
   // The end has expired: the head outlives it.
-  if (!page.more && cursor < head) return lost;
-  // A position ahead of the head is good where the log has it: a consumer died before it moved the head.
-  if (missed.length === 0 && !known && since !== head) return lost;
-  return { messages: missed, cursor, recovered: true, more: page.more };
+  if (!page.more && cursor < head) return lost();
+  if (missed.length === 0 && !known && since !== head) return lost();
+  return given(channel, head, { messages: missed, cursor, recovered: true, more: page.more }, log);
 }
 
 /**
@@ -49,17 +65,17 @@ export async function resume(
 export async function resumeLatest(
   channel: string,
   since: string | undefined,
-  log: Pick<MessageLog, 'head' | 'from' | 'last' | 'between'>,
+  log: ResumeLog & Pick<MessageLog, 'between'>,
 ): Promise<Resumption> {
   // The head first, for the reason above.
-  const { cursor: head } = await log.head(channel);
+  const head = (await log.head(channel)).cursor ?? origin;
   const last = since === undefined ? null : await log.last(channel);
   const [newest] = last === null ? [] : await log.between(channel, last, last);
   if (newest && 'part' in newest && newest.part) {
     const resumed = await resume(channel, since, log);
     return { ...resumed, recovered: true };
   }
-  const position = newest?.cursor ?? head ?? origin;
+  const cursor = newest?.cursor ?? head;
   const isNew = newest !== undefined && since !== undefined && newest.cursor > since;
-  return { messages: isNew ? [newest] : [], cursor: position, recovered: true, more: false };
+  return given(channel, head, { messages: isNew ? [newest] : [], cursor, recovered: true, more: false }, log);
 }

@@ -46,6 +46,9 @@ export class ItemRefused extends Error {
   }
 }
 
+/** The later of two positions; null is before the first message. */
+export const later = (a: string | null, b: string | null): string | null => ((a ?? '') < (b ?? '') ? b : a);
+
 export interface LogPage {
   readonly messages: readonly LogEntry[];
   /** Whether there is another page after the last message. */

@@ -55,12 +55,9 @@ export class Subscriber {
     this.#world.count('told of a loss');
   }
 
-  /**
-   * Whether something between two positions has expired. The later one can be that from which it asks: its message has
-   * expired where the consumer that appended it died before it moved the head, and the queue has not given it out again.
-   */
+  /** Whether something after one position, up to a later one, has expired. */
   #hasExpired(from: number, to: number): boolean {
-    const between = this.#truth.of(this.channel).slice(Math.min(from, to) + 1, Math.max(from, to) + 1);
+    const between = this.#truth.of(this.channel).slice(from + 1, to + 1);
     return between.some(accepted => this.#truth.isExpired(accepted));
   }
 

@@ -53,6 +53,8 @@ export const faultChances = {
   halfOpen: 1,
   /** … the gateway refuses all posts for a while, … */
   outage: 1,
+  /** … a consumer dies, and its queue is not read for longer than the log keeps messages, … */
+  stall: 1,
   /** … an application begins anew from the position that it kept, … */
   restart: 1,
   /** … it leaves a channel, and comes back, … */
@@ -83,6 +85,7 @@ export const timedFaults = [
   'cut',
   'halfOpen',
   'outage',
+  'stall',
   'restart',
   'leave',
   'replaced',

@@ -58,6 +58,8 @@ class History {
   #applications: readonly Application[] = [];
   #serverMessages = 0;
   #degradations = 0;
+  /** Epoch milliseconds. */
+  #nextCensusAt = 0;
 
   constructor(world: World) {
     const { plan, service } = world;
@@ -112,27 +114,32 @@ class History {
   #schedule(): void {
     const { plan, timeline, faults } = this.#world;
     const random = randomOf(plan.seed, 'applications');
-    const at = (run: () => void) => {
-      const ms = random() * plan.activeMs;
-      timeline.after(ms, run);
-    };
     this.#applications = Array.from(
       { length: plan.clients },
       (_, n) => new Application(`client${n}`, this.#world, this.#gateway, this.#truth),
     );
-    for (const application of this.#applications) {
-      for (const channel of this.#channels) {
-        const early = random() < 0.5;
-        if (random() < 0.2 && channel !== this.#channels[0]) continue;
-        if (early) application.subscribe(channel);
-        else at(() => application.subscribe(channel));
-      }
-    }
+    /** When the last message of a channel is published, milliseconds from the start. */
+    const last = new Map<string, number>();
     for (let n = 0; n < plan.messages; n += 1) {
       const application = oneOf(random, this.#applications);
       const channel = oneOf(random, this.#channels);
       const data = random() < 0.04 ? 'x'.repeat(17_000) : n;
-      at(() => application.publish(channel, faults.happens('refusedItem') ? refusedData : data));
+      const ms = random() * plan.activeMs;
+      last.set(channel, Math.max(ms, last.get(channel) ?? 0));
+      timeline.after(ms, () => application.publish(channel, faults.happens('refusedItem') ? refusedData : data));
+    }
+    for (const application of this.#applications) {
+      for (const channel of this.#channels) {
+        if (random() < 0.2 && channel !== this.#channels[0]) continue;
+        const share = random();
+        if (share < 0.4) application.subscribe(channel);
+        else if (share < 0.6) timeline.after(random() * plan.activeMs, () => application.subscribe(channel));
+        else {
+          // While the last message is on its way: nothing follows that would show it missing, and heal it.
+          const ms = (last.get(channel) ?? 0) + between(random, -30, 150);
+          timeline.after(ms, () => application.subscribe(channel));
+        }
+      }
     }
     for (const fault of timedFaults) {
       const rate = plan.faults[fault];
@@ -144,10 +151,13 @@ class History {
         });
     }
     const census = randomOf(plan.seed, 'census');
-    timeline.after(census() * minuteMs, () => this.#census());
+    const firstMs = census() * minuteMs;
+    this.#nextCensusAt = timeline.now() + firstMs;
+    timeline.after(firstMs, () => this.#census());
   }
 
   #census(): void {
+    this.#nextCensusAt += minuteMs;
     this.#world.timeline.after(minuteMs, () => this.#census());
     for (const [channel, entries] of this.#world.service.messages) {
       const kept = entries.filter(entry => !this.#world.service.isExpired(entry));
@@ -172,6 +182,9 @@ class History {
         return;
       case 'outage':
         this.#gateway.outageUntil = world.now() + between(chance, 500, 8_000);
+        return;
+      case 'stall':
+        this.#stall();
         return;
       case 'restart':
         oneOf(chance, this.#applications).restart();
@@ -202,6 +215,25 @@ class History {
     }
   }
 
+  /**
+   * Some consumer dies before one of its calls, and its queue is not read until the log has lost what it appended. Clients
+   * come back soon after that, and when the log has lost it.
+   */
+  #stall(): void {
+    const world = this.#world;
+    const { chance, timeline } = world;
+    const retentionMs = Math.min(200_000, this.#truth.retentionMs);
+    const queue = chance() < 0.7 ? this.#publications : this.#shards;
+    world.dieBefore = oneOf(chance, ['log.moveHead', 'log.moveHead', 'subscriptions.subscribers', 'fanOut.sendTasks']);
+    world.died = () => {
+      queue.pause(retentionMs + between(chance, 20_000, 60_000));
+      for (const ms of [between(chance, 500, 20_000), retentionMs + between(chance, 500, 20_000)])
+        timeline.after(ms, () => {
+          if (!world.faults.over) for (const connectionId of this.#gateway.open) this.#gateway.cut(connectionId);
+        });
+    };
+  }
+
   #leave(): void {
     const { chance, timeline } = this.#world;
     const application = oneOf(chance, this.#applications);
@@ -212,21 +244,22 @@ class History {
   }
 
   /**
-   * Half of them fall between two censuses, or nearly so, and last as long as two heartbeats: no census sees them. They go on
-   * after the other faults.
+   * Half of them begin after a census, last as long as two heartbeats, and are over before the next one: no census sees them.
+   * They go on after the other faults.
    */
   #degrade(): void {
     const world = this.#world;
-    this.#degradations += 1;
-    world.setControl({ presence: 'degraded' });
-    const isShort = world.chance() < 0.5;
-    world.timeline.after(
-      isShort ? between(world.chance, 30_000, 65_000) : between(world.chance, 65_000, 300_000),
-      () => {
+    const { chance, timeline } = world;
+    const isShort = chance() < 0.5;
+    const delayMs = isShort ? this.#nextCensusAt - world.now() + between(chance, 100, 8_000) : 0;
+    timeline.after(delayMs, () => {
+      this.#degradations += 1;
+      world.setControl({ presence: 'degraded' });
+      timeline.after(isShort ? between(chance, 32_000, 50_000) : between(chance, 60_000, 300_000), () => {
         this.#degradations -= 1;
         if (this.#degradations === 0) world.setControl({ presence: 'full' });
-      },
-    );
+      });
+    });
   }
 
   #drain(): void {

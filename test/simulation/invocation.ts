@@ -7,11 +7,17 @@ const answersByResult = new Set(['callback.post']);
 /** A new one each time: one for all would hold on to whoever waited for it. */
 const never = (): Promise<never> => new Promise(() => {});
 
+/** Invocations that are slow, and how many times as long their calls take. */
+const slowShare = 0.25;
+const slowness = 8;
+
 /** One run of a function. Between any two of its calls it can end for good. */
 export class Invocation {
   readonly #world: World;
   readonly #name: string;
   readonly #ended: Promise<'ended'>;
+  /** Some take many times as long as others, so that all of one falls between two calls of another. */
+  readonly #slowness: number;
   #end: () => void = () => {};
   #dead = false;
 
@@ -19,6 +25,7 @@ export class Invocation {
   constructor(world: World, name: string, timeoutMs: number) {
     this.#world = world;
     this.#name = name;
+    this.#slowness = world.chance() < slowShare ? slowness : 1;
     this.#ended = new Promise(resolve => {
       this.#end = () => {
         this.#dead = true;
@@ -50,9 +57,15 @@ export class Invocation {
   /** Comes before each call: when it goes on, the call is made. */
   readonly step: Step = async operation => {
     const { faults, timeline, chance } = this.#world;
-    await timeline.wait(this.#world.latency() + (faults.happens('slowCall') ? 500 + chance() * 4_000 : 0));
+    const latency = this.#slowness * this.#world.latency();
+    await timeline.wait(latency + (faults.happens('slowCall') ? 500 + chance() * 4_000 : 0));
     if (this.#dead) return never();
-    if (faults.happens('crash')) {
+    const isDue = operation === this.#world.dieBefore && !faults.over;
+    if (isDue) {
+      this.#world.dieBefore = undefined;
+      this.#world.died();
+    }
+    if (isDue || faults.happens('crash')) {
       this.#world.count('crash');
       this.#world.tell(() => `${this.#name} crashes before ${operation}`);
       this.#end();

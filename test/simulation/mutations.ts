@@ -90,6 +90,18 @@ export const mutations = {
       }),
   },
   'deleted after a partial failure': { deletes: () => true },
+  'a position given out ahead of the head': {
+    view(view) {
+      let resuming = false;
+      return withLog(view, {
+        async from(channel, cursor) {
+          resuming = true;
+          return view.log.from(channel, cursor);
+        },
+        moveHead: (channel, cursor) => (resuming ? view.log.head(channel) : view.log.moveHead(channel, cursor)),
+      });
+    },
+  },
   'heartbeats not written, and no trace of it': {
     view: view => ({ ...view, unwritten: { ...view.unwritten, until: async () => 0 } }),
   },

@@ -32,7 +32,13 @@ export function planOf(seed: number): Plan {
     clients: crowd ? integer(random, 7, 10) : integer(random, 1, 4),
     channels: integer(random, 1, 2),
     messages: crowd ? integer(random, 2, 6) : integer(random, 2, 14),
-    activeMs: faults.expiry ? 240_000 : oneOf(random, [2_000, 10_000, 30_000, 60_000, 240_000]),
+    // What expires, and what a heartbeat or a census has to see, takes minutes.
+    activeMs:
+      faults.expiry || faults.degraded
+        ? faults.stall
+          ? 480_000
+          : 240_000
+        : oneOf(random, [2_000, 10_000, 30_000, 60_000, 240_000]),
     shardSize: oneOf(random, [1, 2, 3, 1_000]),
     faults,
     without: [],

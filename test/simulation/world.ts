@@ -58,6 +58,9 @@ export class World {
   readonly network: Random;
   readonly chance: Random;
   violation: string | undefined;
+  /** The call before which the next invocation dies that makes it. */
+  dieBefore: string | undefined;
+  died: () => void = () => {};
   /** Told of each call that an invocation made. */
   called: (operation: string, given: readonly unknown[], answer: unknown) => void = () => {};
   #controls: { readonly at: number; readonly control: Control }[] = [

@@ -71,6 +71,19 @@ describe('delivering', () => {
     expect(service.messagesOf(channel).at(-1)).toMatchObject({ cursor: cursorOf('9'), previous: cursorOf('7') });
   });
 
+  test.each([1, 2])('tells subscribers to ask where the log has lost what comes again: %i shards', async shardCount => {
+    const service = subscribed('a');
+    const { deliver, serveShards } = fanOut(service);
+    await deliver(delivery(1), delivery(2));
+    const { log } = service.view();
+    await log.raiseShards(channel, shardCount);
+    service.messages.set(channel, service.messagesOf(channel).slice(1));
+    framesTo(service, 'a').length = 0;
+    expect(await deliver(delivery(1), delivery(2))).toBe(2);
+    await serveShards();
+    expect(framesTo(service, 'a').map(frame => JSON.parse(frame))).toEqual([{ type: 'resync', channel }]);
+  });
+
   test('nothing does nothing', async () => {
     const service = subscribed('a');
     await fanOut(service).deliver();

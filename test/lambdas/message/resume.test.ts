@@ -135,6 +135,45 @@ test('recovered means that all messages after the cursor were replayed, each onc
   );
 });
 
+test('a position that was given out is good also where the consumer died before the head was there and the log expired', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.record({
+        count: fc.integer({ min: 1, max: 6 }),
+        expired: fc.uniqueArray(fc.integer({ min: 1, max: 6 })),
+        lag: fc.integer({ min: 0, max: 6 }),
+        since: fc.integer({ min: 0, max: 6 }),
+        latest: fc.boolean(),
+      }),
+      async ({ count, expired, lag, since, latest }) => {
+        fc.pre(since <= count);
+        const service = channelWith(count, new Set(expired), Math.max(0, count - lag));
+        const { log } = service.view();
+        const { cursor: given } = await (latest ? resumeLatest : resume)(channel, cursor(since), log);
+        expect(given <= (service.headOf(channel).cursor ?? origin)).toBe(true);
+        // One that wants the newest only may be behind, which is no loss to it.
+        if (latest) return;
+        service.messages.set(channel, []);
+        expect(await resume(channel, given, log)).toEqual({
+          messages: [],
+          cursor: given,
+          recovered: true,
+          more: false,
+        });
+      },
+    ),
+    { numRuns: 1_000 },
+  );
+});
+
+test('what is told as lost does not come after the position that is told with it', async () => {
+  // The head is at 2, 3 has expired, and 4 is logged: its consumer comes again with both.
+  const service = channelWith(4, new Set([3]), 2);
+  const { log } = service.view();
+  expect(await resume(channel, cursor(2), log)).toMatchObject({ recovered: false, cursor: cursor(4) });
+  expect(service.headOf(channel).cursor).toBe(cursor(4));
+});
+
 test('what is appended between its readings is not taken for lost', async () => {
   const service = channelWith(2);
   const { log } = service.view(async operation => {
