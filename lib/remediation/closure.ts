@@ -13,7 +13,7 @@ import {
 import { Construct } from 'constructs';
 import { channelsAttribute } from '../observability/topics.ts';
 import { MachinePermissions, type PageTopics, type StoreTable } from './permissions.ts';
-import { format, IncidentWrites, inAnyCase, publish, task } from './states.ts';
+import { format, IncidentWrites, inAnyCase, publish, task, why, whyItFailed } from './states.ts';
 
 export interface ClosureProps {
   /** `<service>-<env>`. */
@@ -73,21 +73,21 @@ export class Closure extends Construct {
       this,
       'Write that it is not undone',
       'failure',
-      format('not undone: {}: {}', '$.pending.playbook', '$.result.Cause'),
+      format('not undone: {}: {}', '$.pending.playbook', why),
     );
     const failureTold = publish(this, 'Tell that it is not undone', {
       topic: '$.topic',
       subject: format('{}: undo of {} failed', '$.alarm', '$.pending.playbook'),
       message: format(
-        'Incident {}: what {} changed could not be undone: {} {}\nGive it back by hand; docs/playbooks.md tells how.',
+        'Incident {}: what {} changed could not be undone: {}\nGive it back by hand; docs/playbooks.md tells how.',
         '$.id',
         '$.pending.playbook',
-        '$.result.Error',
-        '$.result.Cause',
+        why,
       ),
     });
     undo.addRetry({ errors: [Errors.ALL], maxAttempts: 2 });
-    undo.addCatch(failureNoted, { errors: [Errors.ALL], resultPath: '$.result' });
+    const words = whyItFailed(this, 'Why is it not undone', '$.result', failureNoted);
+    undo.addCatch(words, { errors: [Errors.ALL], resultPath: '$.result' });
     undo.next(noted);
     inAnyCase(noted, undone);
     inAnyCase(failureNoted, failureTold);

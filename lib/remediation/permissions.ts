@@ -25,8 +25,11 @@ const states = (scope: Construct, resource: string, resourceName: string): strin
 /** ARN of a state machine by its name, for those that name each other. */
 export const machineArn = (scope: Construct, name: string): string => states(scope, 'stateMachine', name);
 
+/** What the ARNs of a state machine's executions begin with; their names follow after a colon. */
+export const executionsPrefix = (scope: Construct, name: string): string => states(scope, 'execution', name);
+
 /** Any execution of a state machine. */
-export const executionsArn = (scope: Construct, name: string): string => states(scope, 'execution', `${name}:*`);
+export const executionsArn = (scope: Construct, name: string): string => `${executionsPrefix(scope, name)}:*`;
 
 /** What the role of a state machine may do, and nothing else: CDK grants nothing for states with dynamic ARNs. */
 export class MachinePermissions {

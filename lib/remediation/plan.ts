@@ -11,6 +11,8 @@ export interface Attempt {
   readonly playbook: PlaybookName;
   /** ARN of its state machine. */
   readonly machine: string;
+  /** What the ARNs of its executions begin with. */
+  readonly executions: string;
   readonly parameters: Readonly<Record<string, number | string>>;
   /** From 1. */
   readonly try: number;
@@ -65,6 +67,8 @@ export interface PlanProps {
   readonly recoveryAlarms: readonly string[];
   /** ARN of a playbook's state machine. */
   readonly machine: (playbook: PlaybookName) => string;
+  /** What the ARNs of a playbook's executions begin with. */
+  readonly executions: (playbook: PlaybookName) => string;
   /** ARN of the topic of a severity. */
   readonly topic: (severity: Severity) => string;
 }
@@ -81,7 +85,8 @@ const windowOf = ({ condition: { periodSeconds, periods } }: Pick<AlarmRow, 'con
   periodSeconds * periods;
 
 /** The plan for an alarm of the runbook. */
-export function planOf(row: AlarmRow, { runbook, environment, recoveryAlarms, machine, topic }: PlanProps): Plan {
+export function planOf(row: AlarmRow, props: PlanProps): Plan {
+  const { runbook, environment, recoveryAlarms, machine, executions, topic } = props;
   const { service, alarms, recovery } = runbook;
   const nameOf = ({ name }: Pick<AlarmRow, 'name'>) => `${service}-${environment.name}-${name}`;
   const { remediation, severity, condition } = row;
@@ -94,6 +99,7 @@ export function planOf(row: AlarmRow, { runbook, environment, recoveryAlarms, ma
       Array.from({ length: tries }, (_, index) => ({
         playbook,
         machine: machine(playbook),
+        executions: executions(playbook),
         parameters,
         try: index + 1,
         says: `${playbook}${Object.values(parameters)

@@ -17,7 +17,7 @@ import type { Runbook, Severity } from '../runbook/runbook.ts';
 import { Closure } from './closure.ts';
 import { Escalation } from './escalation.ts';
 import { FailureAlarms } from './failure-alarms.ts';
-import { executionsArn, type StoreTable } from './permissions.ts';
+import { executionsArn, executionsPrefix, type StoreTable } from './permissions.ts';
 import { type Plan, planOf } from './plan.ts';
 import { Reconciler } from './reconciler.ts';
 import { Responder } from './responder.ts';
@@ -68,6 +68,7 @@ export class Remediation extends Construct {
         environment,
         recoveryAlarms,
         machine: name => playbooks[name].stateMachineArn,
+        executions: name => executionsPrefix(this, `${prefix}-${name}`),
         topic: severityTopic,
       }),
     );
@@ -144,8 +145,9 @@ export class Remediation extends Construct {
           alarmName: [{ prefix: `${prefix}-` }],
           state: { value: ['ALARM'], actionsSuppressedBy: [{ exists: false }] },
           previousState: { value: [{ 'anything-but': ['ALARM'] }] },
-          // "Alarm events and EventBridge": muted alarms still send events, with this.
-          muteDetail: [{ exists: false }],
+          // "Alarm events and EventBridge": muted alarms still send events, with this. Of an object `exists` is never true: it
+          // "works only on leaf nodes" ("Comparison operators for use in event patterns").
+          muteDetail: { mutedBy: [{ exists: false }], muteWindowStart: [{ exists: false }] },
         },
       },
       targets: [

@@ -24,6 +24,8 @@ import {
   type Text,
   task,
   texts,
+  why,
+  whyItFailed,
 } from './states.ts';
 
 export interface ResponderProps {
@@ -287,28 +289,36 @@ export class Responder extends Construct {
   }
 
   private stillInAlarm(): CustomState {
-    const loop = this.attempts();
-    const describe = task(this, 'Is it still in ALARM', {
-      resource: 'aws-sdk:cloudwatch:describeAlarms',
-      parameters: { 'AlarmNames.$': 'States.Array($.alarm)', StateValue: 'ALARM' },
-      resultSelector: { 'names.$': '$.MetricAlarms[*].AlarmName' },
-      resultPath: '$.firing',
-    });
+    const over = new Pass(this, 'It is over by now');
+    const loop = this.attempts(over);
+    const describe = this.ifInAlarm('Is it still in ALARM', loop, over);
     const watch = this.verify('Does it stay OK', true, {
       recovered: this.closing('Cleared by itself', 'it was over before anything was done', 'recovered'),
       stopped: this.stopped(),
       otherwise: loop,
       notRecovered: this.handingOver(),
     });
-    describe.addCatch(loop, { errors: [Errors.ALL], resultPath: '$.ignored' });
+    over.next(watch);
+    return describe;
+  }
+
+  /** Where CloudWatch does not say, it counts as being in ALARM. */
+  private ifInAlarm(name: string, firing: State, over: State): CustomState {
+    const describe = task(this, name, {
+      resource: 'aws-sdk:cloudwatch:describeAlarms',
+      parameters: { 'AlarmNames.$': 'States.Array($.alarm)', StateValue: 'ALARM' },
+      resultSelector: { 'names.$': '$.MetricAlarms[*].AlarmName' },
+      resultPath: '$.firing',
+    });
+    describe.addCatch(firing, { errors: [Errors.ALL], resultPath: '$.ignored' });
     describe.next(
-      new Choice(this, 'Did it clear by itself').when(Condition.isPresent('$.firing.names[0]'), loop).otherwise(watch),
+      new Choice(this, `${name}: answer`).when(Condition.isPresent('$.firing.names[0]'), firing).otherwise(over),
     );
     return describe;
   }
 
-  /** Playbooks in order, each as often as it is tried. */
-  private attempts(): CustomState {
+  /** Playbooks in order, each as often as it is tried. @param over where the alarm is over before one is run */
+  private attempts(over: Pass): CustomState {
     const { operations } = this.props;
     const handOver = this.handingOver();
     const stopped = this.stopped();
@@ -329,7 +339,7 @@ export class Responder extends Construct {
     forward.next(moved);
     moved.next(position);
     inAnyCase(position, asked);
-    const step = this.approving(this.locking(forward), handOver);
+    const step = this.approving(this.locking(forward), handOver, over);
     inAnyCase(
       asked,
       new Choice(this, 'Is there another attempt')
@@ -342,7 +352,8 @@ export class Responder extends Construct {
     return asked;
   }
 
-  private approving(approved: CustomState, handOver: CustomState): Choice {
+  /** An answer can take half an hour, in which the alarm can end. */
+  private approving(approved: CustomState, handOver: CustomState, over: Pass): Choice {
     const { operations } = this.props;
     const wait = task(this, 'Wait for approval', {
       resource: 'aws-sdk:dynamodb:updateItem.waitForTaskToken',
@@ -404,14 +415,20 @@ export class Responder extends Construct {
       format('nobody approved {}: {}', '$.attempt.next.says', '$.answer.Error'),
       { remove: ['approval'] },
     );
-    wait.addCatch(inAnyCase(silence, handOver), { errors: [Errors.ALL], resultPath: '$.answer' });
+    const after = {
+      yes: this.ifInAlarm('Is it in ALARM after the yes', approved, over),
+      silence: this.ifInAlarm('Is it in ALARM after the silence', handOver, over),
+      no: askWhetherToStop(this, 'Was the no a stop', operations),
+    };
+    inAnyCase(after.no, new Choice(this, 'No or stop').when(isToStop, this.stopped()).otherwise(handOver));
+    wait.addCatch(inAnyCase(silence, after.silence), { errors: [Errors.ALL], resultPath: '$.answer' });
     wait.next(
       new Choice(this, 'Is it approved')
         .when(
           Condition.and(Condition.isPresent('$.answer.approved'), Condition.booleanEquals('$.answer.approved', true)),
-          inAnyCase(yes, approved),
+          inAnyCase(yes, after.yes),
         )
-        .otherwise(inAnyCase(no, handOver)),
+        .otherwise(inAnyCase(no, after.no)),
     );
     return new Choice(this, 'Is a person asked first')
       .when(
@@ -469,10 +486,15 @@ export class Responder extends Construct {
     after: { readonly recovered: CustomState; readonly notRecovered: CustomState },
   ): CustomState {
     const begun = this.writes.note(this, 'Write what is run', 'action', format('runs {}', '$.attempt.next.says'));
+    const named = new Pass(this, 'Name its execution', {
+      parameters: { 'name.$': 'States.UUID()' },
+      resultPath: '$.run',
+    });
     const run = task(this, 'Run the playbook', {
       resource: 'states:startExecution.sync:2',
       parameters: {
         'StateMachineArn.$': '$.attempt.next.machine',
+        'Name.$': '$.run.name',
         Input: {
           ...{ 'incident.$': '$.id', 'alarm.$': '$.alarm', 'parameters.$': '$.attempt.next.parameters' },
           dryRun: false,
@@ -483,22 +505,32 @@ export class Responder extends Construct {
       timeoutSeconds: playbookSeconds,
       retried: false,
     });
+    const giveBack = task(this, 'Give back what it may have begun', {
+      resource: 'states:startExecution',
+      comment: 'One that is cut off tells nothing of what it changed; what comes next does not wait for this',
+      parameters: {
+        'StateMachineArn.$': '$.attempt.next.machine',
+        Input: {
+          ...{ 'incident.$': '$.id', 'alarm.$': '$.alarm', parameters: {}, dryRun: false },
+          undo: { 'owner.$': format('{}:{}', '$.attempt.next.executions', '$.run.name') },
+        },
+      },
+    });
     const failed = this.writes.note(
       this,
       'Write that the playbook failed',
       'failure',
-      format('{} failed: {} {}', '$.attempt.next.says', '$.ran.Error', '$.ran.Cause'),
+      format('{} failed: {}', '$.attempt.next.says', why),
     );
     const unlockFailed = this.unlock('Free the failed playbook');
     const told = this.page(
       'Tell that the playbook failed',
       format('{}: playbook failed', '$.plan.subject'),
       format(
-        'Incident {}: {} failed: {} {}\nWhat comes next is tried. Runbook: {}',
+        'Incident {}: {} failed: {}\nWhat it may have changed is given back, and what comes next is tried. Runbook: {}',
         '$.id',
         '$.attempt.next.says',
-        '$.ran.Error',
-        '$.ran.Cause',
+        why,
         '$.plan.link',
       ),
       unlockFailed,
@@ -549,8 +581,10 @@ export class Responder extends Construct {
       stopped: this.unlockThen('Free the stopped playbook', this.stopped()),
       otherwise: this.unlockThen('Free the playbook', after.notRecovered),
     });
-    inAnyCase(begun, run);
-    run.addCatch(failed, { errors: [Errors.ALL], resultPath: '$.ran' });
+    named.next(run);
+    inAnyCase(begun, named);
+    run.addCatch(giveBack, { errors: [Errors.ALL], resultPath: '$.ran' });
+    inAnyCase(giveBack, whyItFailed(this, 'Why did the playbook fail', '$.ran', failed));
     inAnyCase(failed, told);
     inAnyCase(unlockFailed, forward);
     run.next(

@@ -1,4 +1,4 @@
-import { Condition, CustomState, Errors, type State } from 'aws-cdk-lib/aws-stepfunctions';
+import { Choice, Condition, CustomState, Errors, Pass, type State } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { TimelineEntry } from '../../lambdas/shared/incidents.ts';
 import type { StoreTable } from './permissions.ts';
@@ -153,6 +153,47 @@ export class IncidentWrites {
 
 const namesOf = (names: Readonly<Record<string, string>>): Record<string, string> =>
   texts(Object.fromEntries(Object.entries(names).map(([placeholder, path]) => [placeholder, path])));
+
+/** Where `whyItFailed` puts its words. */
+export const why = '$.why.words';
+
+/**
+ * Puts into words why an execution that was waited for failed. What Step Functions tells as the cause is the whole
+ * description of that execution as JSON text, whose own cause is what people can read.
+ * @param failure where the error was caught, such as `$.ran`
+ */
+export function whyItFailed(scope: Construct, id: string, failure: string, next: State): Choice {
+  const say = (name: string, words: Text) => {
+    const pass = new Pass(scope, `${id}: ${name}`, { parameters: texts({ words }), resultPath: '$.why' });
+    pass.next(next);
+    return pass;
+  };
+  const own = new Pass(scope, `${id}: its description`, {
+    parameters: { 'execution.$': `States.StringToJson(${failure}.Cause)` },
+    resultPath: '$.why',
+  });
+  own.next(
+    new Choice(scope, `${id}: has it said why`)
+      .when(Condition.isPresent('$.why.execution.Cause'), say('in its own words', '$.why.execution.Cause'))
+      .otherwise(say('how it ended', format('it ended as {}', '$.why.execution.Status'))),
+  );
+  return new Choice(scope, id)
+    .when(
+      Condition.and(
+        Condition.isPresent(`${failure}.Cause`),
+        Condition.stringMatches(`${failure}.Cause`, '{*"Status":*'),
+      ),
+      own,
+    )
+    .when(
+      Condition.and(
+        Condition.isPresent(`${failure}.Cause`),
+        Condition.not(Condition.stringEquals(`${failure}.Cause`, '')),
+      ),
+      say('error and cause', format('{}: {}', `${failure}.Error`, `${failure}.Cause`)),
+    )
+    .otherwise(say('the error', `${failure}.Error`));
+}
 
 /** Tells somebody. It is tried for a minute: whoever is not told does not come. */
 export function publish(

@@ -35,6 +35,7 @@ export const requests = {
   }),
   SendTaskHeartbeat: z.strictObject({ taskToken: token }),
   DescribeStateMachine: z.strictObject({ stateMachineArn: arn, includedData: z.literal('ALL_DATA').optional() }),
+  UpdateStateMachine: z.strictObject({ stateMachineArn: arn, definition: z.string().min(1) }),
   ListStateMachines: z.strictObject(page),
 };
 

@@ -20,7 +20,7 @@ import { type EndedExecution, Integrations, type StartedExecution } from './inte
 import { maxPayloadBytes } from './payload.ts';
 import { type ActionName, parseRequest, type Request, requests } from './requests.ts';
 import { createSdkCalls, type SdkCalls } from './sdk-calls.ts';
-import { readStateMachines, type StateMachine } from './state-machines.ts';
+import { preparedDefinition, readStateMachines, type StateMachine } from './state-machines.ts';
 import { TaskTokens } from './task-tokens.ts';
 
 export interface StepFunctionsOptions {
@@ -86,7 +86,7 @@ class StepFunctionsService implements StepFunctions {
   readonly #tokens = new TaskTokens();
   /** By ARN, the oldest first. */
   readonly #executions = new Map<string, Execution>();
-  #machines: ReadonlyMap<string, StateMachine> = new Map();
+  #machines = new Map<string, StateMachine>();
   #isClosed = false;
 
   constructor(options: StepFunctionsOptions, sdk: SdkCalls) {
@@ -106,7 +106,9 @@ class StepFunctionsService implements StepFunctions {
 
   async read(): Promise<void> {
     const { resources, place, authorization } = this.#options;
-    this.#machines = await readStateMachines(resources, { place, authorization, integrations: this.#integrations });
+    this.#machines = new Map(
+      await readStateMachines(resources, { place, authorization, integrations: this.#integrations }),
+    );
   }
 
   async handle({ principal, headers, body }: AwsCall): Promise<AwsReply> {
@@ -222,6 +224,17 @@ class StepFunctionsService implements StepFunctions {
         await this.#authorize(principal, action, stateMachineArn);
         const { text, roleArn, ...machine } = this.#machine(stateMachineArn);
         return { ...summary(machine), status: 'ACTIVE', definition: text, roleArn };
+      }
+      case 'UpdateStateMachine': {
+        const { stateMachineArn, definition: text } = parseRequest(action, body);
+        await this.#authorize(principal, action, stateMachineArn);
+        const machine = this.#machine(stateMachineArn);
+        const definition = await preparedDefinition(text, this.#integrations).catch((error: Error) => {
+          throw new AwsError('InvalidDefinition', `Invalid State Machine Definition: ${error.message}`);
+        });
+        // "Running executions will continue to use the previous definition": they hold the machine as it was.
+        this.#machines.set(stateMachineArn, { ...machine, text, definition });
+        return { updateDate: this.#options.clock.now() / 1000 };
       }
       case 'ListStateMachines': {
         await this.#authorize(principal, action, '*');

@@ -47,22 +47,9 @@ export async function readStateMachines(
     );
     if (Buffer.byteLength(text) > maxDefinitionBytes)
       throw propertyError(resource, 'DefinitionString', `is larger than ${maxDefinitionBytes} bytes`);
-    let definition: Definition;
-    try {
-      definition = readDefinition(text);
-    } catch (error) {
-      throw propertyError(resource, 'DefinitionString', (error as Error).message);
-    }
-    const problems: string[] = [];
-    for (const [name, { Resource: taskResource, Parameters }] of eachState(definition)) {
-      if (taskResource === undefined) continue;
-      try {
-        await integrations.prepare(taskResource, Parameters);
-      } catch (error) {
-        problems.push(`state ${name}: ${(error as Error).message}`);
-      }
-    }
-    if (problems.length > 0) throw propertyError(resource, 'DefinitionString', problems.join('; '));
+    const definition = await preparedDefinition(text, integrations).catch((error: Error) => {
+      throw propertyError(resource, 'DefinitionString', error.message);
+    });
     if (isTrusted(resources, read.RoleArn, 'states.amazonaws.com') === false)
       throw propertyError(resource, 'RoleArn', `${read.RoleArn} does not let states.amazonaws.com assume it`);
     await checkManagedRule(resource, read.RoleArn, definition, { place, authorization });
@@ -70,6 +57,22 @@ export async function readStateMachines(
     machines.set(arn, { arn, name: resource.attributes.Name ?? arn, roleArn: read.RoleArn, text, definition });
   }
   return machines;
+}
+
+/** A definition with every integration that it names prepared. @throws Error that names the states that cannot be run here */
+export async function preparedDefinition(text: string, integrations: Integrations): Promise<Definition> {
+  const definition = readDefinition(text);
+  const problems: string[] = [];
+  for (const [name, { Resource: taskResource, Parameters }] of eachState(definition)) {
+    if (taskResource === undefined) continue;
+    try {
+      await integrations.prepare(taskResource, Parameters);
+    } catch (error) {
+      problems.push(`state ${name}: ${(error as Error).message}`);
+    }
+  }
+  if (problems.length > 0) throw new Error(problems.join('; '));
+  return definition;
 }
 
 /**

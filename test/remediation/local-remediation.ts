@@ -6,6 +6,7 @@ import { SFNClient } from '@aws-sdk/client-sfn';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { DynamoDBDocumentClient, GetCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { App } from 'aws-cdk-lib';
+import { showIncident } from '../../bin/incident/show.ts';
 import cdkJson from '../../cdk.json' with { type: 'json' };
 import { type Incident, incidentSchema } from '../../lambdas/shared/incidents.ts';
 import { readAssembly } from '../../local/assembly/assembly.ts';
@@ -24,13 +25,15 @@ import { identities as iamIdentities } from '../../local/iam/identities.ts';
 import { createAuthorization } from '../../local/iam/policies.ts';
 import { identities as kmsIdentities, readKeys } from '../../local/kms/keys.ts';
 import { identities as lambdaIdentities } from '../../local/lambda/identities.ts';
-import { startLambda } from '../../local/lambda/lambda.ts';
+import { type Lambda, startLambda } from '../../local/lambda/lambda.ts';
+import { createLambdaService } from '../../local/lambda/service.ts';
 import { createMonitoringClock } from '../../local/monitoring-clock.ts';
 import { identities as schedulerIdentities, startScheduler } from '../../local/scheduler/scheduler.ts';
 import { identities as snsIdentities } from '../../local/sns/identities.ts';
 import { startSns } from '../../local/sns/service.ts';
 import { identities as sqsIdentities } from '../../local/sqs/identities.ts';
 import { startSqs } from '../../local/sqs/service.ts';
+import type { ServiceEvent } from '../../local/stepfunctions/event-bus.ts';
 import { identities as stepFunctionsIdentities } from '../../local/stepfunctions/identities.ts';
 import { startStepFunctions } from '../../local/stepfunctions/service.ts';
 import { metricNamespace, prefix, ShopStack } from './shop-stack.ts';
@@ -57,16 +60,21 @@ export interface Page {
 export interface LocalRemediation {
   readonly cloudwatch: CloudWatch;
   readonly faults: Faults;
+  readonly functions: Lambda;
   readonly states: SFNClient;
   readonly store: DynamoDBDocumentClient;
   readonly log: readonly string[];
   readonly pages: readonly Page[];
+  /** Events of alarms that changed their state, whoever takes them. */
+  readonly changes: readonly ServiceEvent[];
   /** The figure of an alarm's metric for each minute from now on, by what the control record says; 0 before. */
   load(alarm: string, figure: (control: Readonly<Record<string, unknown>>) => number): void;
-  /** Whether the recovery alarm's metric is bad. */
-  recovery(figure: number): void;
+  /** The figure of the recovery alarm's metric from now on; undefined where it is silent. */
+  recovery(figure: number | undefined): void;
   /** ARN of a state machine by its name without the prefix. */
   machine(name: string): string;
+  /** Name of the function whose logical id begins so. */
+  functionName(id: string): string;
   incidents(): Promise<Incident[]>;
   /** Asks until it holds. */
   until<Value>(ask: () => Promise<Value | undefined> | Value | undefined, what: string): Promise<Value>;
@@ -142,7 +150,10 @@ export async function startRemediation(timeScale: number, withReconciler = true)
   const events: Events = startEvents({ ...common, lambda, sqs, sns, stepFunctions: machines, clock });
   const endpoint = await startAwsEndpoint({
     port: 0,
-    services: { dynamodb, sqs, sns, states: machines, events, monitoring: cloudwatch },
+    services: {
+      ...{ dynamodb, sqs, sns, states: machines, events, monitoring: cloudwatch },
+      lambda: createLambdaService({ lambda, authorization }),
+    },
     authenticate: credentials.authenticate,
     log: write,
     faults,
@@ -153,11 +164,11 @@ export async function startRemediation(timeScale: number, withReconciler = true)
   const sqsClient = new SQSClient(client);
 
   const figures = new Map<string, (control: Readonly<Record<string, unknown>>) => number>();
-  let recovery = 0;
+  let recovery: number | undefined = 0;
   let control: Readonly<Record<string, unknown>> = {};
   cloudwatch.everyMinute(() => {
     for (const [alarm, figure] of figures) cloudwatch.put(metricNamespace, alarm, {}, figure(control), 'Count');
-    cloudwatch.put(metricNamespace, 'Recovery', {}, recovery, 'Count');
+    if (recovery !== undefined) cloudwatch.put(metricNamespace, 'Recovery', {}, recovery, 'Count');
     store
       .send(new GetCommand({ TableName: 'operations', Key: { record: 'control' } }))
       .then(({ Item = {} }) => {
@@ -166,7 +177,14 @@ export async function startRemediation(timeScale: number, withReconciler = true)
       // The store can be down: the last known one holds, as for the functions.
       .catch(() => {});
   });
-  cloudwatch.start({ sns, onStateChange: event => events.putEvent(event) });
+  const changes: ServiceEvent[] = [];
+  cloudwatch.start({
+    sns,
+    onStateChange(event) {
+      changes.push(event);
+      events.putEvent(event);
+    },
+  });
   const scheduler = startScheduler({
     resources: withReconciler ? resources : [],
     lambda,
@@ -183,12 +201,18 @@ export async function startRemediation(timeScale: number, withReconciler = true)
     for (;;) {
       const value = await ask();
       if (value !== undefined) return value;
-      if (Date.now() > deadline) throw new Error(`never: ${what}\n${log.slice(-30).join('\n')}`);
+      if (Date.now() > deadline) {
+        const [last] = (await incidents()).sort((one, other) =>
+          (one.openedAt ?? '') < (other.openedAt ?? '') ? 1 : -1,
+        );
+        const warned = log.filter(line => !line.startsWith('info')).slice(-20);
+        throw new Error([`never: ${what}`, ...warned, last && showIncident(last)].join('\n'));
+      }
       await new Promise(resolve => setTimeout(resolve, 20));
     }
   };
   return {
-    ...{ cloudwatch, faults, states, store, log, pages, incidents, until },
+    ...{ cloudwatch, faults, functions: lambda, states, store, log, pages, changes, incidents, until },
     load: (alarm, figure) => {
       figures.set(alarm, figure);
     },
@@ -196,6 +220,9 @@ export async function startRemediation(timeScale: number, withReconciler = true)
       recovery = figure;
     },
     machine: name => `arn:aws:states:${place.region}:${place.account}:stateMachine:${prefix}-${name}`,
+    functionName: id =>
+      resources.find(({ type, logicalId }) => type === 'AWS::Lambda::Function' && logicalId.startsWith(id))
+        ?.physicalId ?? '',
     incident: (alarm, holds) =>
       until(
         async () => (await incidents()).find(each => each.alarm === `${prefix}-${alarm}` && holds(each)),

@@ -1,5 +1,12 @@
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
-import { Alarm, ComparisonOperator, Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import {
+  Alarm,
+  AlarmMuteRule,
+  ComparisonOperator,
+  Metric,
+  ScheduleExpression,
+  TreatMissingData,
+} from 'aws-cdk-lib/aws-cloudwatch';
 import { AttributeType, BillingMode, Table } from 'aws-cdk-lib/aws-dynamodb';
 import { SqsSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
@@ -16,7 +23,10 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { Topics } from '../../lib/observability/topics.ts';
+import { Handler, liveAlias } from '../../lib/realtime/handler.ts';
 import { MachinePermissions } from '../../lib/remediation/permissions.ts';
+import { Playbook } from '../../lib/remediation/playbooks/playbook.ts';
+import { rollbackRelease } from '../../lib/remediation/playbooks/rollback-release.ts';
 import { Remediation } from '../../lib/remediation/remediation.ts';
 import { task } from '../../lib/remediation/states.ts';
 import { type PlaybookName, playbookNames } from '../../lib/runbook/playbooks.ts';
@@ -96,6 +106,8 @@ export const shop: Runbook = {
     row('Twin', 'ProbeLatency', 'P2', by([call('scale-delivery', { shards: 5 })])),
     row('Rested', 'ReplyLatency', 'P2', by([call('scale-delivery', { shards: 5 })], { cooldownSeconds: 86_400 })),
     row('People', 'DeadLetters', 'P3', { kind: 'none', reason: 'a person decides' }),
+    row('Muted', 'Churn', 'P2', by([call('scale-delivery', { shards: 5 })])),
+    row('Released', 'ProbeSuccess', 'P2', by([call('rollback-release', { withinSeconds: 3_600 })])),
   ],
   recovery: [
     {
@@ -123,6 +135,16 @@ export const shop: Runbook = {
 };
 
 export const metricNamespace = 'Test';
+
+const context = {
+  service: 'shop',
+  environmentName: 'dev',
+  settings: { functionMemoryMegabytes: 256 } as never,
+  removalPolicy: RemovalPolicy.DESTROY,
+};
+
+/** For how long after the start the alarm `Muted` is muted, in monitoring time. */
+const mutedFor = Duration.minutes(40);
 
 /** A table, topics, alarms and stand-ins for the playbooks, which really change the control record, and the remediation of them. */
 export class ShopStack extends Stack {
@@ -166,22 +188,26 @@ export class ShopStack extends Stack {
         comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
         treatMissingData: missing,
       });
-    for (const { name } of shop.alarms) alarm(`${prefix}-${name}`, name, TreatMissingData.NOT_BREACHING);
+    const alarms = new Map(
+      shop.alarms.map(({ name }) => [name, alarm(`${prefix}-${name}`, name, TreatMissingData.NOT_BREACHING)]),
+    );
+    new AlarmMuteRule(this, 'Quiet', {
+      alarms: [alarms.get('Muted') as Alarm],
+      schedule: ScheduleExpression.expression(`at(${new Date().toISOString().slice(0, 16)})`),
+      duration: mutedFor,
+    });
     alarm(`recovery-${prefix}-CensusRuns`, 'Recovery', TreatMissingData.BREACHING);
-    const playbooks = Object.fromEntries(playbookNames.map(name => [name, this.standIn(name, operations)])) as Record<
-      PlaybookName,
-      StateMachine
-    >;
+    const playbooks = {
+      ...(Object.fromEntries(
+        playbookNames.filter(name => name !== 'rollback-release').map(name => [name, this.standIn(name, operations)]),
+      ) as Record<PlaybookName, StateMachine>),
+      'rollback-release': this.rollback(),
+    };
     this.remediation = new Remediation(this, 'Remediation', {
       prefix,
       runbook: shop,
       environment: { name: 'dev', runbookBaseUrl: 'https://runbooks.example.com' },
-      context: {
-        service: 'shop',
-        environmentName: 'dev',
-        settings: { functionMemoryMegabytes: 256 } as never,
-        removalPolicy: RemovalPolicy.DESTROY,
-      },
+      context,
       operations,
       recoveryAlarms: [`recovery-${prefix}-CensusRuns`],
       conditions: new Map(),
@@ -190,20 +216,44 @@ export class ShopStack extends Stack {
     });
   }
 
+  /** The real one, of two functions, whose role may move the alias of the first one only. */
+  private rollback(): StateMachine {
+    const of = (folder: string, name: string, variables = {}) =>
+      new Handler(this, name, { context, folder, variables, description: name, timeout: Duration.seconds(10) });
+    const functions = [of('clock', 'Prices'), of('clock', 'Orders')] as const;
+    const plan = of('rollback-plan', 'Plan', {
+      FUNCTIONS: this.toJsonString(functions.map(({ functionName }) => functionName)),
+      ALIAS: liveAlias,
+    });
+    plan.allow(
+      ['lambda:GetAlias', 'lambda:ListVersionsByFunction'],
+      functions.map(({ functionArn }) => functionArn),
+    );
+    const playbook = new Playbook(this, 'rollback-release');
+    const { start } = rollbackRelease(playbook, plan.live.functionArn, []);
+    const machine = new StateMachine(playbook, 'Machine', {
+      stateMachineName: `${prefix}-rollback-release`,
+      definitionBody: DefinitionBody.fromChainable(start),
+    });
+    new MachinePermissions(machine).invoke(plan.live.functionArn).updateAliases([functions[0].functionArn]);
+    return machine;
+  }
+
   /** Keeps the contract of a playbook. */
   private standIn(name: PlaybookName, operations: Table): StateMachine {
     const said = (id: string, changed: boolean, change?: object): State =>
       new Pass(this, `${name}: ${id}`, {
         parameters: { playbook: name, changed, summary: `${name}: ${id}`, ...(change && { change }) },
       });
-    const write = (id: string, expression: string, next: State): State => {
+    const write = (id: string, expression: string, next: State, field = 'shards'): State => {
       const state = task(this, `${name}: ${id}`, {
         resource: 'dynamodb:updateItem',
         parameters: {
           TableName: operations.tableName,
           Key: { record: { S: 'control' } },
           UpdateExpression: expression,
-          ExpressionAttributeNames: { '#field': 'shards' },
+          ExpressionAttributeNames: { '#field': field },
+          ...(expression.includes(':one') && { ExpressionAttributeValues: { ':one': { N: '1' } } }),
           ...(expression.includes(':value') && {
             ExpressionAttributeValues: { ':value': { 'N.$': "States.Format('{}', $.parameters.shards)" } },
           }),
@@ -231,7 +281,9 @@ export class ShopStack extends Stack {
       case 'flush-backlog': {
         const wait = new Wait(this, `${name}: hangs`, { time: WaitTime.duration(Duration.hours(10)) });
         wait.next(said('never', false));
-        start = wait;
+        start = new Choice(this, `${name}: undo?`)
+          .when(Condition.isPresent('$.undo'), write('give back', 'REMOVE #field', said('given back', true), 'flush'))
+          .otherwise(write('begin', 'SET #field = :one', wait, 'flush'));
         break;
       }
       case 'diagnose': {

@@ -1,4 +1,4 @@
-import type { State } from 'aws-cdk-lib/aws-stepfunctions';
+import { Choice, Condition, Pass, type State } from 'aws-cdk-lib/aws-stepfunctions';
 import { type Control, controlRecord } from '../../../lambdas/shared/control.ts';
 import { operationsTable } from '../../../lambdas/shared/tables.ts';
 import type { StoreTable } from '../permissions.ts';
@@ -39,17 +39,19 @@ export interface ControlChangeProps {
 
 interface Names {
   readonly owner: string;
+  readonly incident: string;
   readonly before: (field: keyof Control) => string;
   readonly set: (field: keyof Control) => string;
 }
 
 /**
- * Beside the field that a playbook changes stand whose change it is, what was there before and what was written. So one
- * playbook that takes a change over from another keeps what was there before both, and nothing is given back that somebody
- * has changed since. The functions read none of it.
+ * Beside the field that a playbook changes stand whose change it is, for which incident, what was there before and what was
+ * written. So one playbook that takes a change over from another keeps what was there before both, and nothing is given back
+ * that somebody has changed since. The functions read none of it.
  */
 export const changeNames = (first: keyof Control): Names => ({
   owner: `${first}Owner`,
+  incident: `${first}Incident`,
   before: field => `${field}Before`,
   set: field => `${field}Set`,
 });
@@ -61,6 +63,7 @@ export function placeholders(fields: readonly (keyof Control)[]): Record<string,
   const names = changeNames(first);
   return {
     '#owner': names.owner,
+    '#incident': names.incident,
     ...Object.fromEntries(
       fields.flatMap((field, n) => [
         [`#field${n}`, field],
@@ -112,6 +115,7 @@ export function controlChange(playbook: Playbook, { table, fields, weaker, says 
   const member = memberOf(first);
   const values: Record<string, AttributeValue> = {
     ':owner': { 'S.$': '$$.Execution.Id' },
+    ':incident': { 'S.$': incidentPath },
     ':none': { NULL: true },
     ':null': { S: 'NULL' },
     ...Object.fromEntries(fields.map(({ value }, n) => [`:field${n}`, value])),
@@ -137,6 +141,29 @@ export function controlChange(playbook: Playbook, { table, fields, weaker, says 
     ),
     resultPath: '$.written',
   };
+  // One that was cut off, with whoever started it, has told nobody what is to be given back.
+  const adopt = playbook.task(
+    'Adopt the change of the same incident',
+    {
+      ...written,
+      parameters: controlUpdate(
+        table,
+        'SET #owner = :owner',
+        `attribute_exists(#owner) AND #field0${member} = #set0${member} AND #incident = :incident`,
+        names,
+        values,
+      ),
+    },
+    { [conditionFailed]: already },
+  );
+  adopt.next(
+    playbook.answer('It is of this incident', {
+      changed: true,
+      summary: `${first.name} is as strong already, by an earlier try for this incident`,
+      change: { 'owner.$': '$$.Execution.Id' },
+      report: { 'before.$': '$.written' },
+    }),
+  );
   // A second try of its own finds its own change, and counts as the first.
   const takeOver = playbook.task(
     'Take over the change of another playbook',
@@ -144,22 +171,22 @@ export function controlChange(playbook: Playbook, { table, fields, weaker, says 
       ...written,
       parameters: controlUpdate(
         table,
-        `SET #owner = :owner, ${each(n => `#field${n} = :field${n}, #set${n} = :field${n}`)}`,
+        `SET #owner = :owner, #incident = :incident, ${each(n => `#field${n} = :field${n}, #set${n} = :field${n}`)}`,
         `attribute_exists(#owner) AND #field0${member} = #set0${member} AND (${isWeaker} OR #owner = :owner)`,
         names,
         values,
       ),
     },
-    { [conditionFailed]: already },
+    { [conditionFailed]: adopt },
   );
   takeOver.next(done);
-  const run = playbook.task(
+  const write = playbook.task(
     'Change the control record',
     {
       ...written,
       parameters: controlUpdate(
         table,
-        `SET #owner = :owner, ${each(n => `#before${n} = if_not_exists(#field${n}, :none), #field${n} = :field${n}, #set${n} = :field${n}`)}`,
+        `SET #owner = :owner, #incident = :incident, ${each(n => `#before${n} = if_not_exists(#field${n}, :none), #field${n} = :field${n}, #set${n} = :field${n}`)}`,
         `(attribute_not_exists(#owner) OR attribute_not_exists(#field0) OR #field0${member} <> #set0${member}) AND (${isWeaker})`,
         names,
         values,
@@ -167,13 +194,28 @@ export function controlChange(playbook: Playbook, { table, fields, weaker, says 
     },
     { [conditionFailed]: takeOver },
   );
-  run.next(done);
+  write.next(done);
 
   return {
-    run,
+    run: forIncident(playbook, write),
     dryRun: readThenSay(playbook, table, fieldNames, says),
     undo: giveBack(playbook, table, fields),
   };
+}
+
+/** Where a playbook has the incident that its change is for. */
+export const incidentPath = '$.for.incident';
+
+/** Puts at `incidentPath` which incident a change is for; by hand it is for none but its own execution. */
+export function forIncident(playbook: Playbook, next: State): State {
+  const of = (id: string, path: string) => {
+    const pass = new Pass(playbook, id, { parameters: { 'incident.$': path }, resultPath: '$.for' });
+    pass.next(next);
+    return pass;
+  };
+  return new Choice(playbook, 'For which incident')
+    .when(Condition.isPresent('$.incident'), of('For an incident', '$.incident'))
+    .otherwise(of('By hand', '$$.Execution.Id'));
 }
 
 function memberValue(value: AttributeValue, member: string): AttributeValue {
@@ -222,7 +264,7 @@ function giveBack(playbook: Playbook, table: StoreTable, fields: readonly Compar
       resource: 'dynamodb:updateItem',
       parameters: controlUpdate(
         table,
-        `SET ${each(n => `#field${n} = #before${n}`)} REMOVE #owner, ${each(n => `#before${n}, #set${n}`)}`,
+        `SET ${each(n => `#field${n} = #before${n}`)} REMOVE #owner, #incident, ${each(n => `#before${n}, #set${n}`)}`,
         `#owner = :owner AND ${each((n, member) => `#field${n}${member} = #set${n}${member}`, ' AND ')}`,
         { ...placeholders(names), ...memberName(fields) },
         { ':owner': { 'S.$': '$.undo.owner' } },

@@ -3,7 +3,7 @@ import { Errors, Parallel, type State, Wait, WaitTime } from 'aws-cdk-lib/aws-st
 import { drainTimeline } from '../../realtime/drain-timeline.ts';
 import type { StoreTable } from '../permissions.ts';
 import { type AttributeValue, format, inAnyCase, task } from '../states.ts';
-import { conditionFailed, controlUpdate, readThenSay } from './control-change.ts';
+import { conditionFailed, controlUpdate, forIncident, incidentPath, readThenSay } from './control-change.ts';
 import type { Playbook, PlaybookStates } from './playbook.ts';
 import { readClock } from './read-clock.ts';
 import { sweepPages } from './sweep-pages.ts';
@@ -19,13 +19,14 @@ export interface DrainProps {
 const names = {
   '#drain': 'drain',
   '#owner': 'drainOwner',
+  '#incident': 'drainIncident',
   '#admission': 'admission',
   '#before': 'admissionBefore',
 };
 
 /**
  * Has all clients leave and come back, on chat-backend's shutdown sequence. It ends what it began, also where it fails;
- * where it was stopped, `undo` with its ARN as `owner` does.
+ * where it was stopped, `undo` with its ARN as `owner` does, and so does another drain for the same incident.
  */
 export function drain(playbook: Playbook, { table, sweepArn, clockArn, windowSeconds }: DrainProps): PlaybookStates {
   const at = drainTimeline(windowSeconds);
@@ -47,12 +48,12 @@ export function drain(playbook: Playbook, { table, sweepArn, clockArn, windowSec
   const mine = { ':owner': { 'S.$': '$$.Execution.Id' } };
   const end = (owner: Readonly<Record<string, AttributeValue>>) =>
     [
-      'SET #admission = #before REMOVE #drain, #owner, #before',
+      'SET #admission = #before REMOVE #drain, #owner, #incident, #before',
       '#owner = :owner AND attribute_exists(#before)',
       owner,
     ] as const;
   const endUnclosed = (owner: Readonly<Record<string, AttributeValue>>) =>
-    ['REMOVE #drain, #owner', '#owner = :owner AND attribute_not_exists(#before)', owner] as const;
+    ['REMOVE #drain, #owner, #incident', '#owner = :owner AND attribute_not_exists(#before)', owner] as const;
 
   const done = playbook.answer('Done', {
     changed: true,
@@ -121,10 +122,11 @@ export function drain(playbook: Playbook, { table, sweepArn, clockArn, windowSec
   const flag = update(
     'Set the flag',
     [
-      'SET #drain = :drain, #owner = :owner',
-      '(attribute_not_exists(#owner) AND (attribute_not_exists(#drain) OR attribute_type(#drain, :null))) OR #owner = :owner',
+      'SET #drain = :drain, #owner = :owner, #incident = :incident',
+      '(attribute_not_exists(#owner) AND (attribute_not_exists(#drain) OR attribute_type(#drain, :null))) OR #owner = :owner OR #incident = :incident',
       {
         ...mine,
+        ':incident': { 'S.$': incidentPath },
         ':null': { S: 'NULL' },
         ':drain': {
           M: {
@@ -153,7 +155,7 @@ export function drain(playbook: Playbook, { table, sweepArn, clockArn, windowSec
 
   return {
     start: playbook.begin({
-      run: wait('Until the flag', at.flag, readClock(playbook, clockArn, flag)),
+      run: wait('Until the flag', at.flag, readClock(playbook, clockArn, forIncident(playbook, flag))),
       dryRun: readThenSay(
         playbook,
         table,

@@ -41,14 +41,17 @@ export function rollbackRelease(playbook: Playbook, planArn: string, functionArn
     onlyMoved: true,
   });
   const cause = new Pass(playbook, 'What was not set back', {
-    parameters: { 'text.$': 'States.JsonToString($.moved)', 'again.$': 'States.JsonToString($.put)' },
+    parameters: {
+      'text.$': 'States.JsonToString($.moved[*].problem.Cause)',
+      'again.$': 'States.JsonToString($.put[*].problem.Cause)',
+    },
     resultPath: '$.told',
   });
   cause.next(
     new Fail(playbook, 'Not set back', {
       error: 'RollbackFailed',
       causePath: format(
-        'rollback-release: not every function could be set back, so those that were are put forward again: {}, {}',
+        'rollback-release: not every function could be set back: {}; so those that were are put forward again, all but: {}',
         '$.told.text',
         '$.told.again',
       ),
@@ -100,7 +103,14 @@ export function rollbackRelease(playbook: Playbook, planArn: string, functionArn
           report: { 'plan.$': '$.made.plan' },
         }),
       ),
-      undo: undone,
+      undo: new Choice(playbook, 'Is it known what was moved')
+        .when(Condition.isPresent('$.undo.aliases'), undone)
+        .otherwise(
+          playbook.answer('Nothing was told', {
+            changed: false,
+            summary: 'rollback-release told of no alias that it moved; whether it was cut off, its execution tells',
+          }),
+        ),
     }),
     allow: permissions => permissions.invoke(planArn).updateAliases(functionArns),
   };
@@ -160,9 +170,11 @@ function moveAliases(playbook: Playbook, name: string, items: string, { to, only
     const map = new MapState(playbook, name, { itemsPath: items, maxConcurrency: atOnce, resultPath });
     if (!onlyMoved) return map.itemProcessor(move);
     return map.itemProcessor(
-      new Choice(playbook, `${name}: was it moved`)
-        .when(Condition.booleanEquals('$.changed', true), move)
-        .otherwise(new Pass(playbook, `${name}: leave it`)),
+      new Choice(playbook, `${name}: was it moved`).when(Condition.booleanEquals('$.changed', true), move).otherwise(
+        new Pass(playbook, `${name}: leave it`, {
+          parameters: { ...item, changed: false, 'revisionId.$': '$.revisionId' },
+        }),
+      ),
     );
   };
 }

@@ -13,6 +13,7 @@ import {
   SFNClient,
   StartExecutionCommand,
   StopExecutionCommand,
+  UpdateStateMachineCommand,
 } from '@aws-sdk/client-sfn';
 import { ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import type { Identities, Place, Resource } from '../../../local/assembly/resource.ts';
@@ -473,6 +474,39 @@ test('executions and machines are listed', async () => {
   expect((await sfn.send(new ListStateMachinesCommand({}))).stateMachines?.[0]?.stateMachineArn).toBe(machineArn);
   const described = await sfn.send(new DescribeStateMachineCommand({ stateMachineArn: machineArn }));
   expect(described).toMatchObject({ name: 'machine', roleArn, definition: expect.stringContaining('"StartAt":"A"') });
+});
+
+test('an updated machine is another for what starts from now on; what runs keeps its definition', async () => {
+  const waits = (says: string) => ({
+    StartAt: 'A',
+    States: {
+      A: { Type: 'Wait', Seconds: 50, Next: 'B' },
+      B: { Type: 'Pass', Result: says, End: true },
+    },
+  });
+  await start([role([]), stateMachine(waits('old'))]);
+  const over = new Promise<void>(resolve => ended.set(executionArn('under-way'), resolve));
+  await begin('under-way');
+  const update = (definition: object | string) =>
+    sfn.send(
+      new UpdateStateMachineCommand({
+        stateMachineArn: machineArn,
+        definition: typeof definition === 'string' ? definition : JSON.stringify(definition),
+      }),
+    );
+  await update(waits('new'));
+  expect(await execute({}, 'later')).toMatchObject({ output: 'new' });
+  await over;
+  expect(await sfn.send(new DescribeExecutionCommand({ executionArn: executionArn('under-way') }))).toMatchObject({
+    output: '"old"',
+  });
+  const described = await sfn.send(new DescribeStateMachineCommand({ stateMachineArn: machineArn }));
+  expect(described.definition).toContain('"new"');
+  const invalid = { name: 'InvalidDefinition' };
+  await expect(update('{')).rejects.toMatchObject(invalid);
+  await expect(update(single({ Type: 'Task', Resource: 'arn:aws:states:::s3:putObject' }))).rejects.toMatchObject(
+    invalid,
+  );
 });
 
 test('an execution over its time, or its history, ends', async () => {

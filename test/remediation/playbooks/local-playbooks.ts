@@ -92,7 +92,7 @@ export async function startPlaybooks(timeScale: number): Promise<LocalPlaybooks>
     const { executionArn = '' } = await states.send(
       new StartExecutionCommand({
         stateMachineArn: machine?.stateMachineArn,
-        input: JSON.stringify({ incident: 'i', alarm: 'a', parameters: {}, dryRun: false, ...input }),
+        input: JSON.stringify({ alarm: 'a', parameters: {}, dryRun: false, ...input }),
       }),
     );
     return executionArn;

@@ -90,6 +90,18 @@ describe('a change of the control record', () => {
     expect((await local.record()).throttleMs ?? null).toBeNull();
   });
 
+  test('that was cut off before it told what it did is given back by the next one for the same incident', async () => {
+    const run = (incident: string) => local.run('throttle-publishers', { incident, parameters: { intervalMs: 100 } });
+    await run('one');
+    expect((await run('another')).output.changed).toBe(false);
+    const again = await run('one');
+    expect(again.output).toMatchObject({ changed: true, change: { owner: again.arn } });
+    expect((await local.run('throttle-publishers', { undo: again.output.change })).output.changed).toBe(true);
+    const record = await local.record();
+    expect(record.throttleMs ?? null).toBeNull();
+    expect(record).not.toHaveProperty('throttleMsIncident');
+  });
+
   test('is only told in a dry run', async () => {
     const before = await local.record();
     for (const [playbook, parameters] of [
@@ -250,6 +262,18 @@ describe('connections', () => {
     expect(await local.record()).toMatchObject({ admission: 'open' });
   });
 
+  test('are admitted again by the next drain for the same incident, where one was cut off', async () => {
+    const executionArn = await local.start('drain', { incident: 'one' });
+    while ((await local.record()).admission !== 'closed') await new Promise(resolve => setTimeout(resolve, 5));
+    await local.states.send(new StopExecutionCommand({ executionArn }));
+    expect((await local.run('drain', { incident: 'another' })).output.changed).toBe(false);
+    expect(await local.record()).toMatchObject({ admission: 'closed' });
+    expect((await local.run('drain', { incident: 'one' })).output.changed).toBe(true);
+    const record = await local.record();
+    expect(record).toMatchObject({ admission: 'open' });
+    expect(record.drain ?? null).toBeNull();
+  });
+
   test('that fell silent are reported and closed, once a census has seen that silence is death', async () => {
     const item = {
       connectionId: 'c2lsZW50MTIzNDU=',
@@ -338,6 +362,8 @@ describe('releases', () => {
     expect([await live(message), await live(fanOut)]).toEqual(['1', '1']);
     expect((await local.run('rollback-release', { undo: ran.output.change })).output.changed).toBe(true);
     expect([await live(message), await live(fanOut)]).toEqual(['2', '2']);
+    // It was cut off, and told nobody what it moved.
+    expect((await local.run('rollback-release', { undo: { owner: ran.arn } })).output.changed).toBe(false);
     // Moved since: its revision is another.
     expect((await local.run('rollback-release', { undo: ran.output.change })).output.changed).toBe(false);
 
