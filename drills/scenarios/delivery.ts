@@ -31,7 +31,8 @@ export const connectionsAreSlow =
     faulty(
       `posts to a third of the connections that are open take ${delayMs} ms`,
       [{ fault: 'post-delay', of: 'present', share: 0.35, seed: 1, delayMs }],
-      { audience: { perSecond: 4 } },
+      // Clients spread their return over the drain window, which is real time.
+      { audience: { perSecond: 4 }, timeScale: 20 },
     );
 
 /** The fan-out's own clients are slow, which more of them at once do not help. */

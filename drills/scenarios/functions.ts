@@ -76,16 +76,6 @@ export const serverPublicationsFail: ScenarioOf = (row, runbook) => ({
   },
 });
 
-/** Posts over some of fan-out's connections fail: the clients that they were for are closed. */
-export const somePostsFail =
-  (perSecond: number, by: number, timeScale: number): ScenarioOf =>
-  (row, runbook) =>
-    faulty(
-      `${sick("some of the fan-out's connections to the gateway")}, so that clients are closed and come back`,
-      [{ fault: 'host-outage', service: 'execute-api', function: 'fan-out', share: 0.3, seed: 2 }],
-      { changes: figuresDivided(row, runbook, by), audience: { perSecond }, timeScale },
-    );
-
 /** Some of its environments are well, so that only some of what they do fails. */
 export const someAnswersFail: ScenarioOf = () =>
   faulty(sick("some of the message function's connections to the queue"), [
@@ -98,6 +88,35 @@ const wrapped = (before: string): string =>
 module.exports = { ...module.exports, handler: async (event, context) => { ${before} return released(event, context); } };`;
 /** What the release after it takes back. */
 const mended = 'module.exports = { ...module.exports, handler: released };';
+
+/** A release that signs some of its posts wrongly. @param every so many of them */
+const missigns = (every: number): string => `const crypto = require('node:crypto');
+const createHmac = crypto.createHmac;
+let posts = 0;
+crypto.createHmac = (...given) => {
+  const hmac = createHmac(...given);
+  const update = hmac.update.bind(hmac);
+  hmac.update = (text, ...more) => {
+    const isWrong = String(text).includes('/execute-api/aws4_request') && ++posts % ${every} === 0;
+    update(isWrong ? text + ' ' : text, ...more);
+    return hmac;
+  };
+  return hmac;
+};`;
+
+/** The clients that those posts were for are closed, and come back. @param by divides figures that count something */
+export const releaseMissigns =
+  (every: number, by = 1, more: Partial<Scenario> = {}): ScenarioOf =>
+  (row, runbook) => ({
+    fault: `a release of the fan-out signs every ${every}th post wrongly, so that clients are closed and come back`,
+    changes: figuresDivided(row, runbook, by),
+    timeScale: 20,
+    ...more,
+    async begin({ stage }) {
+      await stage.release('fan-out', missigns(every));
+      return () => stage.release('fan-out', 'crypto.createHmac = createHmac;');
+    },
+  });
 
 /** A release that no longer understands some publications. @param every so many of them */
 const misreads = (every: number, channel?: string): string => {
