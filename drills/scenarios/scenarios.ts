@@ -62,7 +62,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     WebsocketErrors: publicationsFail(10),
     WebsocketSendFailures: releaseMissigns(8, 10, { timeScale: 60 }),
     WebsocketBroadcastLatency: connectionsAreSlow(1_500),
-    WebsocketQueueGrowing: moreThanIsDelivered(14, 110, 10),
+    WebsocketQueueGrowing: moreThanIsDelivered(16, 100, 20),
     WebsocketQueueDepth: pileOfMessages(1_500, 1_000, 50),
   },
   'chat-backend': {
