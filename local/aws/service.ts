@@ -56,7 +56,7 @@ export interface AuthorizationRequest {
   /** The policy of the resource itself (queue, topic, function permissions), where it has one. */
   readonly resourcePolicy?: PolicyDocument;
   /** Condition keys, e.g. `aws:SourceArn`; those of a service principal's source are added by the evaluation. */
-  readonly context?: Readonly<Record<string, string>>;
+  readonly context?: Readonly<Record<string, string | readonly string[]>>;
 }
 
 export interface Authorization {

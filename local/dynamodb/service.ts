@@ -265,7 +265,20 @@ class DynamoDbService implements DynamoDb {
     const tables = operation === 'ListTables' ? [] : tablesOf(input);
     const prefix = `arn:${this.#place.partition}:dynamodb:${this.#place.region}:${this.#place.account}:table/`;
     const resources = tables.length === 0 ? ['*'] : tables.map(table => `${prefix}${table}${index}`);
-    for (const resource of resources) await this.#authorization.authorize({ principal, action, resource });
+    const context = this.#leadingKeys(operation, input);
+    for (const resource of resources)
+      await this.#authorization.authorize({ principal, action, resource, ...(context && { context }) });
+  }
+
+  /**
+   * "Using IAM policy conditions for fine-grained access control": the partition keys that a request names. Not of queries and
+   * batches, for which no policy here has a condition.
+   */
+  #leadingKeys(operation: Operation, input: Json): Readonly<Record<string, readonly string[]>> | undefined {
+    const item = operation === 'PutItem' ? input.Item : input.Key;
+    const [partitionKey = ''] = this.#tables.get(String(input.TableName))?.keyNames ?? [];
+    const attribute = (item as Readonly<Record<string, Readonly<Record<string, unknown>>>> | undefined)?.[partitionKey];
+    return attribute && { 'dynamodb:LeadingKeys': Object.values(attribute).map(String) };
   }
 
   async #run(operation: Operation, input: Json): Promise<Json> {

@@ -106,15 +106,34 @@ function nameOf(principal: Principal): string {
   return principal.kind === 'service' ? principal.service : principal.arn;
 }
 
-function contextOf({ principal, context }: AuthorizationRequest): Record<string, string> {
-  if (principal.kind !== 'service') return { ...context };
+type Context = Readonly<Record<string, string | readonly string[]>>;
+
+const asList = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [value]);
+
+/** The condition keys that statements on a resource ask for, in lower case. */
+function conditionKeys(policies: readonly PolicyDocument[], resource: string): ReadonlySet<string> {
+  const statements = policies.flatMap(({ Statement }) => asList(Statement) as readonly Record<string, unknown>[]);
+  const meant = statements.filter(({ Resource }) =>
+    asList(Resource).some(each => each === resource || String(each).includes('*')),
+  );
+  const keys = meant.flatMap(({ Condition = {} }) =>
+    Object.values(Condition as Record<string, Record<string, unknown>>).flatMap(condition => Object.keys(condition)),
+  );
+  return new Set(keys.map(key => key.toLowerCase()));
+}
+
+function contextOf({ principal, context }: AuthorizationRequest): Record<string, string | string[]> {
+  if (principal.kind !== 'service')
+    return Object.fromEntries(
+      Object.entries(context ?? {}).map(([key, value]) => [key, typeof value === 'string' ? value : [...value]]),
+    );
   const account = principal.sourceArn?.split(':')[4];
   return {
     ...(principal.sourceArn ? { 'aws:SourceArn': principal.sourceArn } : {}),
     ...(account ? { 'aws:SourceAccount': account } : {}),
     'aws:PrincipalIsAWSService': 'true',
     'aws:PrincipalServiceName': principal.service,
-    ...context,
+    ...(context as Record<string, string>),
   };
 }
 
@@ -193,9 +212,31 @@ export function createAuthorization({
     return result.overallResult === 'Allowed' ? undefined : reasonOf(result, request);
   }
 
+  const keysAsked = new Map<string, ReadonlySet<string>>();
+  /** What no statement asks for cannot change a decision, and would make each request's another one to keep. */
+  function asked({ principal, resource, context }: AuthorizationRequest): Context | undefined {
+    if (principal.kind === 'service' || context === undefined) return context;
+    const about = `${nameOf(principal)}\n${resource}`;
+    let keys = keysAsked.get(about);
+    if (!keys) {
+      if (keysAsked.size >= maxCachedDecisions) keysAsked.clear();
+      const { identity, boundary } = identityPoliciesOf(principal);
+      keys = conditionKeys(
+        [...identity, ...(boundary ? [boundary] : [])].map(({ policy }) => policy),
+        resource,
+      );
+      keysAsked.set(about, keys);
+    }
+    const kept = Object.entries(context).filter(([key]) => keys.has(key.toLowerCase()));
+    return kept.length > 0 ? Object.fromEntries(kept) : undefined;
+  }
+
   return {
-    async authorize(request) {
-      const { principal, action, resource, resourcePolicy, context } = request;
+    async authorize(given) {
+      const { principal, action, resource, resourcePolicy } = given;
+      const context = resourcePolicy ? given.context : asked(given);
+      const { context: _, ...others } = given;
+      const request: AuthorizationRequest = { ...others, ...(context && { context }) };
       const source = principal.kind === 'service' ? (principal.sourceArn ?? '') : '';
       const key =
         `${principal.kind}\n${nameOf(principal)}\n${source}\n${action}\n${resource}\n` +

@@ -73,6 +73,8 @@ let database: DynamoDb;
 let door: FrontDoor;
 let client: DynamoDBClient;
 let authorized: string[];
+/** Partition keys that policies may have conditions on, for each authorization. */
+let keys: (string | readonly string[])[];
 let denied: string[];
 
 const start = (resources: readonly Resource[], options: Partial<DynamoDbOptions> = {}) =>
@@ -81,8 +83,9 @@ const start = (resources: readonly Resource[], options: Partial<DynamoDbOptions>
     place,
     stateDirectory: directory,
     authorization: {
-      authorize: async ({ action, resource }) => {
+      authorize: async ({ action, resource, context }) => {
         authorized.push(`${action} ${resource}`);
+        keys.push(context?.['dynamodb:LeadingKeys'] ?? []);
         if (denied.includes(action)) throw new AwsError('AccessDeniedException', `no ${action} on ${resource}`);
       },
     },
@@ -115,6 +118,7 @@ beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'dynamodb-'));
   clock = new ManualClock();
   authorized = [];
+  keys = [];
   denied = [];
   await open();
 });
@@ -347,6 +351,12 @@ describe('permissions', () => {
       `dynamodb:BatchGetItem ${seats.attributes.Arn}`,
       `dynamodb:BatchGetItem ${locks.attributes.Arn}`,
     ]);
+  });
+
+  it('are asked with the partition key of the item', async () => {
+    await get('a', 1);
+    await put('b', 1);
+    expect(keys).toEqual([['a'], ['b']]);
   });
 
   it('deny before anything is written', async () => {

@@ -54,6 +54,32 @@ describe('identity policies of a role', () => {
     await expect(send([managed, role({ ManagedPolicyArns: [arn] })])).resolves.toBeUndefined();
   });
 
+  test('a condition on the keys of items is asked where a statement on the table has one', async () => {
+    const table = (name: string) => `arn:aws:dynamodb:eu-central-1:123456789012:table/${name}`;
+    const condition = { 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['control', 'census'] } };
+    const { authorize } = createAuthorization({
+      resources: [
+        role(),
+        policyFor(
+          allow('dynamodb:GetItem', table('Operations'), { Condition: condition }),
+          allow('dynamodb:GetItem', table('Messages')),
+        ),
+      ],
+      place,
+    });
+    const get = (name: string, ...keys: string[]) =>
+      authorize({
+        principal: session,
+        action: 'dynamodb:GetItem',
+        resource: table(name),
+        context: { 'dynamodb:LeadingKeys': keys },
+      });
+    await expect(get('Operations', 'control')).resolves.toBeUndefined();
+    await expect(get('Operations', 'incident#1')).rejects.toMatchObject({ code: 'AccessDeniedException' });
+    await expect(get('Operations', 'control', 'incident#1')).rejects.toMatchObject({ code: 'AccessDeniedException' });
+    await expect(get('Messages', 'incident#1')).resolves.toBeUndefined();
+  });
+
   test('a denial names principal, action and resource as AWS does', async () => {
     await expect(send([role(), policyFor(allow('sqs:ReceiveMessage', queue))])).rejects.toMatchObject({
       code: 'AccessDeniedException',
