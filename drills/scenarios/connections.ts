@@ -15,6 +15,8 @@ const others = 61;
 const forgets = (changes: readonly Change[], begin: Scenario['begin']): Scenario => ({
   fault: `an application forgets ${leaked} connections that it keeps open`,
   changes,
+  // It takes 12.5 s of real time to find that somebody is silent.
+  timeScale: 20,
   begin,
 });
 

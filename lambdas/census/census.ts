@@ -95,11 +95,12 @@ export async function takeCensus(d: CensusDependencies): Promise<CensusReport | 
     await attempt(async () => d.metrics.put('Backlog', await d.backlog()));
 
     const active = found.connections - ended.forgotten - ended.evicted - ended.expired;
-    const { level, ...measured } = measure(before.level, active, now, {
+    const mayEvictMany = mayEvict || (watched && areOthersHeard(found, latelyShare(d.heartbeat)));
+    const dead = mayEvictMany ? found.silent.length - ended.evicted : 0;
+    const { level, ...measured } = measure(before.level, { active, living: Math.max(0, active - dead) }, now, {
       frozen: control.baselineFrozen,
       draining: isDraining(control, now),
     });
-    const mayEvictMany = mayEvict || (watched && areOthersHeard(found, latelyShare(d.heartbeat)));
     state = { level, takenAt: now, mayEvict, mayEvictMany, ...(watchedSince !== undefined && { watchedSince }) };
     const report = {
       connections: found.connections,

@@ -49,25 +49,41 @@ const median = (sorted: readonly number[]): number => {
   return ((sorted[Math.floor(middle)] ?? 0) + (sorted[Math.ceil(middle)] ?? 0)) / 2;
 };
 
+/** What was counted. */
+export interface Count {
+  /** Open connections. */
+  readonly active: number;
+  /**
+   * Those of clients that live. What an application forgot must not become usual, or closing it were a drop, and its number
+   * hid one.
+   */
+  readonly living: number;
+}
+
 /**
  * Compares a count with those of before. Planned reconnects do not show in counts, since the new connection is made
  * before the old one is left; a drain does, and is left out until its clients are back.
  */
-export function measure(before: Level, active: number, now: number, { frozen, draining }: Circumstances): Measured {
+export function measure(
+  before: Level,
+  { active, living }: Count,
+  now: number,
+  { frozen, draining }: Circumstances,
+): Measured {
   const { counts } = before;
-  const baseline = counts.length === 0 ? active : median([...counts].sort((a, b) => a - b));
-  const drop = baseline === 0 ? 0 : Math.max(0, (100 * (baseline - active)) / baseline);
+  const baseline = counts.length === 0 ? living : median([...counts].sort((a, b) => a - b));
+  const drop = baseline === 0 ? 0 : Math.max(0, (100 * (baseline - living)) / baseline);
 
   const drainSeenAt = draining ? now : before.drainSeenAt;
   const away =
-    drainSeenAt !== undefined && (draining || (now - drainSeenAt < returnMs && active < returnedShare * baseline));
+    drainSeenAt !== undefined && (draining || (now - drainSeenAt < returnMs && living < returnedShare * baseline));
 
   const low = !away && baseline >= smallBaseline && drop >= largeDropPercent;
   const lowSince = low ? (before.lowSince ?? now) : undefined;
   const newNormal = !frozen && lowSince !== undefined && now - lowSince >= longestLowMs;
   const kept = () => {
-    if (newNormal) return [active];
-    return frozen || away || low ? counts : [...counts, active].slice(-baselineCounts);
+    if (newNormal) return [living];
+    return frozen || away || low ? counts : [...counts, living].slice(-baselineCounts);
   };
 
   const day = new Date(now).toISOString().slice(0, 10);

@@ -207,6 +207,20 @@ describe('eviction', () => {
     expect(left).toMatchObject({ mayEvict: false, mayEvictMany: many });
   });
 
+  test('of many that an application forgot is no part of what is usual, and closing them is no drop', async () => {
+    const service = new InMemoryService();
+    for (let n = 0; n < 60; n += 1) connected(service, `c${n}`, { lastSeenAt: now - (n / 60) * 30_000 });
+    const before = { ...watched, level: { counts: Array.from({ length: 15 }, () => 60), peak: 60 } };
+    for (let n = 0; n < 70; n += 1) connected(service, `s${n}`, { lastSeenAt: silentSince });
+    const leaked = await census(service, { before });
+    expect(leaked.report).toMatchObject({ active: 130, baseline: 60, dropPercent: 0 });
+    expect(leaked.left?.level).toMatchObject({ counts: Array.from({ length: 15 }, () => 60), peak: 130 });
+    // And half of the clients that live are missed, however many were forgotten.
+    for (let n = 0; n < 60; n += 2) service.connections.delete(`c${n}`);
+    const lost = await census(service, { before });
+    expect(lost.report).toMatchObject({ active: 100, dropPercent: 50 });
+  });
+
   test('is never taken for death while nobody’s heartbeats are written, whenever it is looked at', async () => {
     await fc.assert(
       fc.asyncProperty(

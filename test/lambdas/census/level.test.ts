@@ -9,7 +9,7 @@ const calm: Circumstances = { frozen: false, draining: false };
 function follow(counts: readonly number[], circumstances: (n: number) => Circumstances = () => calm): Measured[] {
   let level: Level = levelSchema.parse({});
   return counts.map((active, n) => {
-    const measured = measure(level, active, morning + n * minute, circumstances(n));
+    const measured = measure(level, { active, living: active }, morning + n * minute, circumstances(n));
     level = levelSchema.parse(JSON.parse(JSON.stringify(measured.level)));
     return measured;
   });
