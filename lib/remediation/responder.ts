@@ -12,6 +12,7 @@ import {
   Succeed,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { approvalSeconds } from '../../lambdas/shared/incidents.ts';
 import { MachinePermissions, type PageTopics, type StoreTable } from './permissions.ts';
 import type { Plan } from './plan.ts';
 import {
@@ -31,6 +32,8 @@ import {
 export interface ResponderProps {
   /** `<service>-<env>`. */
   readonly prefix: string;
+  /** What people call from the repository, without what they want: `npm run incident -- --service … --env …`. */
+  readonly command: string;
   /** One for each alarm of the runbook. */
   readonly plans: readonly Plan[];
   readonly operations: StoreTable;
@@ -44,8 +47,6 @@ export interface ResponderProps {
   readonly diagnose: string;
 }
 
-/** How long a person has to approve; no answer is a no. */
-export const approvalSeconds = 30 * 60;
 /** Longer than the longest drain; a playbook has timeouts of its own. */
 const playbookSeconds = 60 * 60;
 /** A diagnosis that takes longer holds up the help. */
@@ -200,24 +201,24 @@ export class Responder extends Construct {
       return pass;
     };
     const off = mode('The switch is off', 'off', 'nothing: the switch of the remediation is off');
-    const approval = mode('After approval', 'approval', format('after approval: {}', '$.plan.says'));
+    const approval = mode('After approval', 'approval', '$.plan.says');
+    const asked = mode(
+      'After approval, by the switch',
+      'approval',
+      format('after approval, by the switch: {}', '$.plan.says'),
+    );
     const automatic = mode('By itself', 'automatic', '$.plan.says');
     const at = '$.control.Item.remediation.S';
     return new Choice(this, 'What may be done', { comment: 'npm run incident -- switch automatic|approval|off' })
       .when(Condition.and(Condition.isPresent(at), Condition.stringEquals(at, 'off')), off)
-      .when(
-        Condition.or(
-          Condition.and(Condition.isPresent(at), Condition.stringEquals(at, 'approval')),
-          Condition.stringEquals('$.plan.mode', 'approval'),
-        ),
-        approval,
-      )
+      .when(Condition.stringEquals('$.plan.mode', 'approval'), approval)
+      .when(Condition.and(Condition.isPresent(at), Condition.stringEquals(at, 'approval')), asked)
       .otherwise(automatic);
   }
 
   /** The escalation first: it needs nothing of what follows. */
   private announcing(): Choice {
-    const { escalation } = this.props;
+    const { command, escalation } = this.props;
     const measure = this.measuring('before', this.diagnosing());
     const escalate = task(this, 'Start the escalation', {
       resource: 'states:startExecution',
@@ -242,7 +243,7 @@ export class Responder extends Construct {
       'Page',
       '$.plan.subject',
       format(
-        '{}\n{}\n\nWhat is done: {}\nRunbook: {}\nIncident {}: npm run incident -- show {}\nYou have seen it: npm run incident -- ack {}\n',
+        `{}\n{}\n\nWhat is done: {}\nRunbook: {}\nIncident {}: ${command} show {}\nYou have seen it: ${command} ack {}\n`,
         '$.plan.title',
         '$.reason',
         '$.mode.says',
@@ -354,7 +355,7 @@ export class Responder extends Construct {
 
   /** An answer can take half an hour, in which the alarm can end. */
   private approving(approved: CustomState, handOver: CustomState, over: Pass): Choice {
-    const { operations } = this.props;
+    const { command, operations } = this.props;
     const wait = task(this, 'Wait for approval', {
       resource: 'aws-sdk:dynamodb:updateItem.waitForTaskToken',
       comment: 'npm run incident -- approve|reject; no answer is a no',
@@ -381,7 +382,7 @@ export class Responder extends Construct {
       'Ask for approval',
       format('{}: approve?', '$.plan.subject'),
       format(
-        '{} wants to run {}.\nnpm run incident -- approve {}\nnpm run incident -- reject {}\nNo answer in 30 minutes is a no. Runbook: {}',
+        `{} wants to run {}.\n${command} approve {}\n${command} reject {}\nNo answer in 30 minutes is a no. Runbook: {}`,
         '$.id',
         '$.attempt.next.says',
         '$.id',
@@ -540,7 +541,7 @@ export class Responder extends Construct {
       this,
       'Remember how to undo it',
       'action',
-      format('{} To be undone afterwards.', '$.ran.output.summary'),
+      format('{}; to be undone afterwards', '$.ran.output.summary'),
       {
         set: {
           'undo.#position': {
@@ -642,6 +643,7 @@ export class Responder extends Construct {
   private handingOver(): CustomState {
     const made = this.ends.get('hand over');
     if (made) return made;
+    const { command } = this.props;
     const noted = this.writes.note(
       this,
       'Write that people are needed',
@@ -655,7 +657,7 @@ export class Responder extends Construct {
       'Hand over',
       format('{}: over to you', '$.plan.subject'),
       format(
-        'Incident {} is not over, and nothing automatic is left: {}\nWhat was changed stays until it is over, or: npm run incident -- stop {}\nRunbook: {}',
+        `Incident {} is not over, and nothing automatic is left: {}\nWhat was changed stays until it is over, or: ${command} stop {}\nRunbook: {}`,
         '$.id',
         '$.mode.says',
         '$.id',
