@@ -5,6 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import { DescribeExecutionCommand, StartExecutionCommand } from '@aws-sdk/client-sfn';
 import { Argument, Command, InvalidArgumentError } from 'commander';
 import { loadRunbook } from '../lib/runbook/reader.ts';
+import type { Runbook } from '../lib/runbook/runbook.ts';
 import {
   acknowledge,
   answer,
@@ -35,6 +36,26 @@ const program = new Command('npm run incident --')
 
 const options = () => program.opts<Options>();
 const target = () => findTarget(options());
+
+/** What the reader calls for this service, with the options that were given. */
+function command(): string {
+  const { service, env } = options();
+  const given = Object.entries({ service, env })
+    .concat(program.getOptionValueSource('stateDir') === 'default' ? [] : [['state-dir', options().stateDir]])
+    .concat(program.getOptionValueSource('runbooks') === 'default' ? [] : [['runbooks', options().runbooks]]);
+  return ['npm run incident --', ...given.flatMap(([name, value]) => (value ? [`--${name} ${value}`] : []))].join(' ');
+}
+
+/** Where the runbook cannot be read, an incident is shown without what it says. */
+function runbookOf(service: string): Runbook | undefined {
+  try {
+    return loadRunbook(service, options().runbooks, () => {});
+  } catch (error) {
+    console.error(`incident: the runbook is left out: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
 const person = () => ({ by: options().as, at: new Date().toISOString() });
 
 program
@@ -50,7 +71,11 @@ program
 program
   .command('show <id>')
   .description('shows one: its timeline, what is to be undone, what waits for you')
-  .action(async (id: string) => console.log(showIncident(await findIncident(await target(), id))));
+  .action(async (id: string) => {
+    const found = await target();
+    const incident = await findIncident(found, id);
+    console.log(showIncident(incident, { command: command(), runbook: runbookOf(found.service) }));
+  });
 
 program
   .command('ack <id>')

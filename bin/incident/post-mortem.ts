@@ -1,93 +1,151 @@
 import { type Incident, undoOrder } from '../../lambdas/shared/incidents.ts';
 import type { Runbook } from '../../lib/runbook/runbook.ts';
+import { figuresOf } from './figures.ts';
+import { minutesBetween, utc } from './times.ts';
 
 export interface PostMortemSource {
   readonly incident: Incident;
-  readonly runbook: Pick<Runbook, 'title' | 'owner' | 'recovery' | 'service'>;
+  readonly runbook: Pick<Runbook, 'title' | 'owner' | 'alarms' | 'recovery' | 'service'>;
   /** Text of the runbook. */
   readonly markdown: string;
 }
 
 const after = 'After the incident';
 
-/** The section of the runbook that says what is asked afterwards, without its heading and its code. */
+/** The section of the runbook that says what is asked afterwards, without its heading and its code; room after each question. */
 function questions(markdown: string): string {
   const [, rest = ''] = markdown.split(new RegExp(`^## ${after}$`, 'm'));
   const [section = ''] = rest.split(/^## /m);
-  return section.replace(/^```[\s\S]*?^```$/gm, '').trim();
+  return section
+    .replace(/^```[\s\S]*?^```$/gm, '')
+    .trim()
+    .replace(/^(\d+\. [\s\S]*?)(?=\n\d+\. |\n\n|$(?![\s\S]))/gm, '$1\n\n   _Answer:_\n')
+    .replace(/\n{3,}/g, '\n\n');
 }
-
-const minutes = (from: string | undefined, to: string | undefined): string =>
-  from === undefined || to === undefined
-    ? 'not known'
-    : `${(Math.max(0, Date.parse(to) - Date.parse(from)) / 60_000).toFixed(1)} min`;
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
-/** A draft in Markdown: what is known is filled in, what only people know is asked. */
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]) => `| ${cells.map(cell).join(' | ')} |`;
+  return [line(header), line(header.map(() => '---')), ...rows.map(line)];
+}
+
+const listed = (lines: readonly string[]) => (lines.length > 0 ? lines : ['- nothing']);
+
+/** A draft in Markdown: what is known is filled in, what only people know is asked. Times are UTC. */
 export function postMortem({ incident, runbook, markdown }: PostMortemSource): string {
-  const { record, title, severity, status, link, alarmAt, pagedAt, closedAt, timeline, confirmations } = incident;
-  const began =
-    alarmAt === undefined ? undefined : new Date(Date.parse(alarmAt) - incident.windowSeconds * 1000).toISOString();
+  const { record, title, severity, status, link, timeline } = incident;
   const of = (...kinds: string[]) =>
-    timeline.filter(({ kind }) => kinds.includes(kind)).map(({ at, text }) => `- ${at.slice(0, 19)} ${cell(text)}`);
-  const listed = (lines: readonly string[]) => (lines.length > 0 ? lines : ['- nothing']);
-  const pending = undoOrder(incident).map(({ playbook, change }) => `- not undone: ${playbook} ${change}`);
-  const persons = runbook.recovery.flatMap(criterion => {
-    if (criterion.kind !== 'person') return [];
-    const confirmed = confirmations[criterion.text];
-    return [`- [${confirmed ? 'x' : ' '}] ${criterion.text}${confirmed ? ` (${confirmed.by}, ${confirmed.at})` : ''}`];
-  });
+    timeline.filter(({ kind }) => kinds.includes(kind)).map(({ at, text }) => `- ${utc(at)} ${cell(text)}`);
+  const { header, rows } = figuresOf(incident, runbook);
   return [
     `# Post-mortem: ${record}`,
     '',
     `**${runbook.title}**, ${severity}: ${title}. Status: ${status}${incident.ending ? `, ${incident.ending}` : ''}.`,
-    `Owner: ${runbook.owner}. Runbook: <${link}>`,
+    `Owner: ${runbook.owner}. Runbook: <${link}>. All times are UTC.`,
     '',
     '## Summary',
     '',
-    '_What happened, who was hit, for how long: two sentences._',
+    `${began(incident)} _What happened, why, and what ended it: two sentences._`,
     '',
-    '## Durations',
+    '## Impact',
     '',
-    '| From | To | Time |',
-    '| --- | --- | --- |',
-    `| the condition held, at the latest (${began ?? '?'}) | alarm | ${minutes(began, alarmAt)} |`,
-    `| alarm (${alarmAt ?? '?'}) | first page | ${minutes(alarmAt, pagedAt)} |`,
-    `| alarm | closed | ${minutes(alarmAt, closedAt)} |`,
+    ...impact(incident, rows),
+    '',
+    '## Detection and recovery',
+    '',
+    ...table(['From', 'To', 'Time'], durations(incident)),
     '',
     '## Timeline',
     '',
-    '| At | What | |',
-    '| --- | --- | --- |',
-    ...timeline.map(({ at, kind, text }) => `| ${at.slice(0, 19).replace('T', ' ')} | ${kind} | ${cell(text)} |`),
-    '',
-    '## What the automation did',
-    '',
-    ...listed(of('action', 'decision', 'failure')),
-    ...pending,
-    '',
-    '## Figures before and after',
-    '',
-    ...listed(of('values')),
+    ...table(
+      ['At (UTC)', 'What', ''],
+      timeline.map(({ at, kind, text }) => [utc(at), kind, text]),
+    ),
     '',
     '## Who was told',
     '',
-    ...listed(of('page')),
+    ...listed([...of('page'), ...acknowledgement(incident)]),
     '',
-    '## Seen by people',
+    '## What was done',
     '',
-    ...listed([...of('person'), ...persons]),
+    ...listed(of('action', 'decision', 'failure')),
+    ...undoOrder(incident).map(({ playbook, change }) => `- **not undone**: ${playbook} ${change}`),
+    '',
+    '## Figures before and after',
+    '',
+    ...(rows.length > 0 ? table(header, rows) : ['- nothing was measured']),
+    '',
+    '## What people saw and did',
+    '',
+    ...listed([...of('person'), ...ticks(incident, runbook)]),
     '',
     `## ${after}`,
     '',
-    questions(markdown).replace(/^(\d+\. [\s\S]*?)(?=\n\d+\. |\n\n|$(?![\s\S]))/gm, '$1\n\n   _Answer:_\n'),
+    questions(markdown),
     '',
-    '## Actions',
+    '## Open actions',
     '',
-    '| What | Who | By when |',
-    '| --- | --- | --- |',
-    '| | | |',
+    ...table(['What', 'Who', 'By when'], [...actions(incident, runbook), ['', '', '']]),
     '',
   ].join('\n');
+}
+
+function began({ alarm, alarmAt, closedAt }: Incident): string {
+  const from = alarmAt === undefined ? '' : ` at ${utc(alarmAt)}`;
+  if (closedAt === undefined) return `${alarm} fired${from}; it is not over.`;
+  return `${alarm} fired${from}, and it was over at ${utc(closedAt)}, ${minutesBetween(alarmAt, closedAt)} later.`;
+}
+
+function impact({ timeline }: Incident, rows: readonly (readonly string[])[]): string[] {
+  const [firing] = rows;
+  const diagnosis = timeline.find(({ kind }) => kind === 'diagnosis');
+  return [
+    '- _Who noticed what, and how many of them?_',
+    '- _Which messages came late, and was any lost?_',
+    ...(firing ? [`- ${firing[0]} when it was first looked at: ${firing[2]}.`] : []),
+    ...(diagnosis ? [`- Diagnosis: ${diagnosis.text}`] : []),
+  ];
+}
+
+function durations(incident: Incident): string[][] {
+  const { alarmAt, pagedAt, closedAt, acknowledged, timeline, windowSeconds } = incident;
+  const held = alarmAt === undefined ? undefined : new Date(Date.parse(alarmAt) - windowSeconds * 1000).toISOString();
+  const acted = timeline.find(({ kind, text }) => kind === 'action' && text.startsWith('runs '))?.at;
+  const at = (time: string | undefined) => (time === undefined ? '' : ` (${utc(time)})`);
+  return [
+    [`the condition held, at the latest${at(held)}`, `alarm${at(alarmAt)}`, minutesBetween(held, alarmAt)],
+    ['alarm', `first page${at(pagedAt)}`, minutesBetween(alarmAt, pagedAt)],
+    ['alarm', `seen by somebody${at(acknowledged?.at)}`, minutesBetween(alarmAt, acknowledged?.at)],
+    ['alarm', `first action of the automation${at(acted)}`, minutesBetween(alarmAt, acted)],
+    ['alarm', `closed${at(closedAt)}`, minutesBetween(alarmAt, closedAt)],
+  ];
+}
+
+const acknowledgement = ({ acknowledged }: Incident): string[] =>
+  acknowledged ? [`- seen by ${acknowledged.by} at ${utc(acknowledged.at)}`] : ['- nobody has said that they saw it'];
+
+const askedOfPeople = ({ recovery }: Pick<Runbook, 'recovery'>): string[] =>
+  recovery.flatMap(criterion => (criterion.kind === 'person' ? [criterion.text] : []));
+
+function ticks({ confirmations }: Incident, runbook: Pick<Runbook, 'recovery'>): string[] {
+  return askedOfPeople(runbook).map(what => {
+    const confirmed = confirmations[what];
+    return confirmed ? `- [x] ${what} (${confirmed.by}, ${utc(confirmed.at)})` : `- [ ] ${what}`;
+  });
+}
+
+/** What follows from the incident itself; the rest is for people. */
+function actions(incident: Incident, runbook: Pick<Runbook, 'recovery'>): string[][] {
+  const { alarm, confirmations, timeline } = incident;
+  const handedOver = timeline.some(({ text }) => text.startsWith('nothing automatic is left'));
+  const what = [
+    ...undoOrder(incident).map(({ playbook }) => `Give back what ${playbook} changed`),
+    ...timeline.flatMap(({ kind, text }) => (kind === 'failure' ? [`Mend: ${text}`] : [])),
+    ...(handedOver ? [`The remediation of ${alarm} did not end it: change its row, or its procedure`] : []),
+    ...askedOfPeople(runbook)
+      .filter(each => !confirmations[each])
+      .map(each => `Find out and confirm: ${each}`),
+  ];
+  return what.map(each => [each, '', '']);
 }

@@ -1,6 +1,8 @@
-import type { Incident } from '../../lambdas/shared/incidents.ts';
-import { undoOrder } from '../../lambdas/shared/incidents.ts';
+import { approvalSeconds, type Incident, type IncidentStatus, undoOrder } from '../../lambdas/shared/incidents.ts';
+import type { Runbook } from '../../lib/runbook/runbook.ts';
 import { alignedTable } from '../runbook/aligned-table.ts';
+import { figuresOf } from './figures.ts';
+import { utc } from './times.ts';
 
 /** A line for each. */
 export function incidentTable(incidents: readonly Incident[]): string {
@@ -8,7 +10,7 @@ export function incidentTable(incidents: readonly Incident[]): string {
     record,
     severity,
     status,
-    openedAt.slice(0, 19),
+    utc(openedAt),
     [
       approval && `waits for approval: ${approval.playbook}`,
       acknowledged && `seen by ${acknowledged.by}`,
@@ -17,29 +19,112 @@ export function incidentTable(incidents: readonly Incident[]): string {
       .filter(Boolean)
       .join('; '),
   ]);
-  return alignedTable(['Incident', 'Severity', 'Status', 'Opened', ''], rows);
+  return alignedTable(['Incident', 'Severity', 'Status', 'Opened (UTC)', ''], rows);
 }
 
-/** Everything about one, but the token of its approval. */
-export function showIncident(incident: Incident): string {
-  const { record, title, severity, status, link, timeline, approval, acknowledged, stop, confirmations } = incident;
-  const facts = [
-    ['Status', incident.ending === undefined ? status : `${status}: ${incident.ending}`],
-    ['Severity', severity],
-    ['Runbook', link],
-    ['Seen by', acknowledged && `${acknowledged.by}, ${acknowledged.at}`],
-    ['Stopped by', stop && `${stop.by}, ${stop.at}`],
-    ['Waits for approval', approval && `${approval.playbook}, since ${approval.askedAt}`],
-    ...Object.entries(confirmations).map(([what, { by, at }]) => ['Confirmed', `${what} (${by}, ${at})`]),
-    ...undoOrder(incident).map(({ playbook, change }) => ['To be undone', `${playbook}: ${change}`]),
-  ].flatMap(([name, value]) => (value ? [`${name}: ${value}`] : []));
+export interface ShowOptions {
+  /** What is called for this service, without what is wanted: `npm run incident --`. */
+  readonly command: string;
+  /** Absent where it cannot be read; then what it says is left out. */
+  readonly runbook: Pick<Runbook, 'alarms' | 'recovery'> | undefined;
+}
+
+const meaning: Readonly<Record<IncidentStatus, string>> = {
+  open: 'the automation works on it',
+  escalated: 'nothing automatic is left, people have it; closed by itself when all is well again',
+  stopped: 'a person has ended the automation, people have it; closed by itself when all is well again',
+  superseded: 'a more severe alarm of the same signal has the remediation',
+  closed: 'over',
+};
+
+const width = 120;
+
+/** Text in lines of at most `width`, all but the first one indented. */
+function wrapped(text: string, indent: number): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(/\s+/)) {
+    if (line !== '' && line.length + 1 + word.length > width - indent) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line].join(`\n${' '.repeat(indent)}`);
+}
+
+/** Everything about one, but the token of its approval: what waits for the reader first, what happened last. */
+export function showIncident(incident: Incident, { command, runbook }: ShowOptions): string {
   return [
-    `${record}: ${title}`,
-    ...facts,
-    '',
-    alignedTable(
-      ['At', 'What', ''],
-      timeline.map(({ at, kind, text }) => [at.slice(0, 19).replace('T', ' '), kind, text.replaceAll('\n', ' ')]),
-    ),
+    `${incident.record}: ${incident.title}`,
+    ...waiting(incident, command),
+    ...facts(incident, command),
+    ...undone(incident, command),
+    ...seen(incident, command, runbook),
+    ...figures(incident, runbook),
+    ...history(incident),
   ].join('\n');
+}
+
+function waiting({ approval, record }: Incident, command: string): string[] {
+  if (!approval) return [];
+  const until = new Date(Date.parse(approval.askedAt) + approvalSeconds * 1000).toISOString();
+  return [
+    '',
+    `Waits for you: may ${approval.playbook} run? No answer until ${utc(until)} UTC is a no.`,
+    `  ${command} approve ${record}`,
+    `  ${command} reject ${record}`,
+  ];
+}
+
+function facts(incident: Incident, command: string): string[] {
+  const { record, status, ending, severity, link, alarmAt, closedAt, acknowledged, stop } = incident;
+  const isOpen = status !== 'closed';
+  return [
+    '',
+    `Status     ${status}: ${ending ?? meaning[status]}`,
+    `Severity   ${severity}`,
+    `Since      ${alarmAt === undefined ? 'not known' : `${utc(alarmAt)} UTC`}`,
+    ...(closedAt === undefined ? [] : [`Until      ${utc(closedAt)} UTC`]),
+    `Runbook    ${link}`,
+    ...(acknowledged ? [`Seen by    ${acknowledged.by}, ${utc(acknowledged.at)} UTC`] : []),
+    ...(!acknowledged && isOpen ? [`Seen by    nobody; then nobody further is told: ${command} ack ${record}`] : []),
+    ...(stop ? [`Stopped by ${stop.by}, ${utc(stop.at)} UTC`] : []),
+  ];
+}
+
+function undone(incident: Incident, command: string): string[] {
+  const pending = undoOrder(incident);
+  if (pending.length === 0) return [];
+  const { record, status } = incident;
+  const when =
+    status === 'closed'
+      ? 'Not undone, give it back by hand (docs/playbooks.md):'
+      : `To be undone when it is over; now: ${command} stop ${record}`;
+  return ['', when, ...pending.map(({ playbook, change }) => `  ${playbook}: ${change}`)];
+}
+
+function seen({ record, confirmations }: Incident, command: string, runbook: ShowOptions['runbook']): string[] {
+  const asked = runbook?.recovery.flatMap(criterion => (criterion.kind === 'person' ? [criterion.text] : [])) ?? [];
+  const all = [...new Set([...asked, ...Object.keys(confirmations)])];
+  if (all.length === 0) return [];
+  const ticks = all.map(what => {
+    const confirmed = confirmations[what];
+    return confirmed ? `  [x] ${what} (${confirmed.by}, ${utc(confirmed.at)} UTC)` : `  [ ] ${what}`;
+  });
+  return ['', `What only a person can see: ${command} confirm ${record}`, ...ticks];
+}
+
+function figures(incident: Incident, runbook: ShowOptions['runbook']): string[] {
+  const { header, rows } = figuresOf(incident, runbook);
+  return rows.length === 0 ? [] : ['', alignedTable(header, rows)];
+}
+
+function history({ timeline }: Incident): string[] {
+  const kinds = Math.max(0, ...timeline.map(({ kind }) => kind.length));
+  const indent = 19 + 2 + kinds + 2;
+  return [
+    '',
+    'Timeline (UTC)',
+    ...timeline.map(({ at, kind, text }) => `${utc(at)}  ${kind.padEnd(kinds)}  ${wrapped(text, indent)}`),
+  ];
 }

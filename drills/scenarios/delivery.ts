@@ -7,10 +7,10 @@ import { faulty, inject, together } from './faulty.ts';
 /** Faults on the way from the queue to the subscribers. */
 
 /**
- * One channel with so many subscribers that their posts, ten at once, take eight times as long as one post. With five times
- * as many at once it is twice as long.
+ * One channel with so many subscribers that their posts, ten at once, take five times as long as one post. With five times as
+ * many at once they take as long as one.
  */
-const largeRoom = { clients: 80, rooms: 1 };
+const largeRoom = { clients: 50, rooms: 1 };
 const fewPosts = settingDivided('Post parallelism', 5);
 const slowPosts = (delayMs: number): FaultSpec => ({ fault: 'post-delay', delayMs });
 

@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { probeChannel } from '../../lambdas/shared/rights.ts';
 import { arrivals, serverPublications } from '../load.ts';
-import type { Scenario, ScenarioOf } from '../scenario.ts';
+import type { Lift, Scenario, ScenarioOf, Setting } from '../scenario.ts';
 import { figuresDivided, quickHeartbeats, settingDivided } from './changes.ts';
 import { faulty, inject, together } from './faulty.ts';
 
@@ -27,25 +28,37 @@ export const arrivalsRefused =
     fault: `${sick("the connect function's connections to the store")}, while ${perSecond} clients come each second`,
     changes: figuresDivided(row, runbook, by),
     async begin(setting) {
-      const coming = arrivals(setting.stage, perSecond);
-      const fault = await inject(setting, [{ fault: 'host-outage', service: 'dynamodb', function: 'connect' }]);
-      return together(fault, coming);
+      const fault = await connectsAreSick(setting);
+      return together(fault, arrivals(setting.stage, perSecond));
     },
   });
+
+/** Has every environment of the connect function open its connections, as a busy day does, and then ends them at a sick host. */
+async function connectsAreSick(setting: Setting): Promise<Lift> {
+  const { stage } = setting;
+  // Each takes long enough for the next to need another environment.
+  const slow = await inject(setting, [{ fault: 'function-latency', function: 'connect', delayMs: 700 }]);
+  const busy = arrivals(stage, 12);
+  await sleep(4_000);
+  const sickness = await inject(setting, [{ fault: 'host-outage', service: 'dynamodb', function: 'connect' }]);
+  await busy();
+  await slow();
+  return sickness;
+}
 
 /** Clients lose their connection, and do not get in again. */
 export const lostAndLockedOut =
   (share: number): ScenarioOf =>
-  () =>
-    faulty(
-      `${Math.round(share * 100)} % of the connections break, and ${sick("the connect function's connections to the store")}`,
-      [
-        { fault: 'host-outage', service: 'dynamodb', function: 'connect' },
-        { fault: 'socket-kill', share, seed: 1 },
-      ],
-      // Clients wait up to 30 real seconds between two attempts.
-      { timeScale: 20 },
-    );
+  () => ({
+    fault: `${Math.round(share * 100)} % of the connections break, and ${sick("the connect function's connections to the store")}`,
+    // Clients wait up to 30 real seconds between two attempts.
+    timeScale: 20,
+    async begin(setting) {
+      const lift = await connectsAreSick(setting);
+      await inject(setting, [{ fault: 'socket-kill', share, seed: 1 }]);
+      return lift;
+    },
+  });
 
 export const publicationsFail =
   (by: number): ScenarioOf =>
@@ -90,10 +103,10 @@ module.exports = { ...module.exports, handler: async (event, context) => { ${bef
 const mended = 'module.exports = { ...module.exports, handler: released };';
 
 /** A release that signs some of its posts wrongly. @param every so many of them */
-const missigns = (every: number): string => `const crypto = require('node:crypto');
-const createHmac = crypto.createHmac;
+const missigns = (every: number): string => `const signing = require('node:crypto');
+const createHmac = signing.createHmac;
 let posts = 0;
-crypto.createHmac = (...given) => {
+signing.createHmac = (...given) => {
   const hmac = createHmac(...given);
   const update = hmac.update.bind(hmac);
   hmac.update = (text, ...more) => {
@@ -114,7 +127,7 @@ export const releaseMissigns =
     ...more,
     async begin({ stage }) {
       await stage.release('fan-out', missigns(every));
-      return () => stage.release('fan-out', 'crypto.createHmac = createHmac;');
+      return () => stage.release('fan-out', 'signing.createHmac = createHmac;');
     },
   });
 

@@ -25,7 +25,10 @@ export function sentences(diagnosis: Diagnosis): readonly string[] {
     tell(clients, 'The table of connections', clientsInWords),
     tell(release, 'Lambda', ({ ageMinutes, functions }) =>
       ageMinutes <= recentMinutes
-        ? [true, `The last deployment was ${ageMinutes} min ago and changed ${functions.length} functions.`]
+        ? [
+            true,
+            `The last deployment was ${ageMinutes} min ago and changed ${counted(functions.length, 'function', 'functions')}.`,
+          ]
         : [false, `The last deployment was ${inHours(ageMinutes)} ago.`],
     ),
     tell(keys, 'The issuer’s key set', count => [
@@ -33,12 +36,11 @@ export function sentences(diagnosis: Diagnosis): readonly string[] {
       `The issuer’s key set is reachable and holds ${count} usable ${count === 1 ? 'key' : 'keys'}.`,
     ]),
     tell(token, 'A token of the probe', verdict => [false, verdict]),
-    ...Object.entries(store).map(([name, finding]) =>
-      tell(finding, `The table ${name}`, () => [false, `The table ${name} answers within ${finding.tookMs} ms.`]),
-    ),
-    ...Object.entries(queues).map(([name, finding]) =>
-      tell(finding, `The queue ${name}`, ({ waiting }) => [false, `The queue ${name} answers; ${waiting} wait in it.`]),
-    ),
+    ...together('table', store, () => ''),
+    ...together('queue', queues, found => {
+      const waiting = found.reduce((sum, each) => sum + each.waiting, 0);
+      return `; ${counted(waiting, 'message waits', 'messages wait')} in them`;
+    }),
   ];
   if (figures.ok) said.push(...figuresInWords(figures.found));
   return [...said.filter(([bad]) => bad), ...said.filter(([bad]) => !bad)].map(([, sentence]) => sentence);
@@ -50,6 +52,27 @@ function tell<T>(
   words: (found: T) => [boolean, string],
 ): [isBad: boolean, sentence: string] {
   return finding.ok ? words(finding.found) : [true, `${who} did not answer as it should: ${finding.problem}.`];
+}
+
+const counted = (count: number, one: string, several: string): string => `${count} ${count === 1 ? one : several}`;
+
+/** Those that answer in one sentence, and each that does not in one of its own. */
+function together<T>(
+  what: string,
+  findings: Readonly<Record<string, Finding<T>>>,
+  more: (found: readonly T[]) => string,
+): [isBad: boolean, sentence: string][] {
+  const all = Object.entries(findings);
+  const failed = all.filter(([, { ok }]) => !ok);
+  const answered = all.flatMap(([, finding]) => (finding.ok ? [finding] : []));
+  const slowest = Math.max(...answered.map(({ tookMs }) => tookMs));
+  const which = failed.length > 0 ? `${answered.length} of ${all.length} ${what}s answer` : `All ${what}s answer`;
+  const told: [boolean, string][] = failed.map(([name, finding]) =>
+    tell(finding, `The ${what} ${name}`, () => [false, '']),
+  );
+  if (answered.length > 0)
+    told.push([false, `${which} within ${slowest} ms${more(answered.map(({ found }) => found))}.`]);
+  return told;
 }
 
 const inHours = (minutes: number): string =>
@@ -71,7 +94,10 @@ function clientsInWords({ connections, silent, versions }: Clients): [boolean, s
     version => `${version.version} ${version.connections}${version.silent > 0 ? ` (${version.silent} silent)` : ''}`,
   );
   const list = each.length === 0 ? '' : ` By client version: ${each.join(', ')}.`;
-  return [silent > 0, `${connections} connections are registered, ${silent} of them silent.${list}`];
+  return [
+    silent > 0,
+    `${counted(connections, 'connection is', 'connections are')} registered, ${silent} of them silent.${list}`,
+  ];
 }
 
 function figuresInWords({ probeSuccess, counts, throttled }: Figures): [boolean, string][] {

@@ -14,6 +14,9 @@ export const lockRecord = (playbook: string): string => `lock#${playbook}`;
 /** How long incidents are kept: as long as anybody compares a quarter with the one of the year before. */
 export const incidentKeptMs = 365 * 24 * 60 * 60_000;
 
+/** How long a person has to approve; no answer is a no. */
+export const approvalSeconds = 30 * 60;
+
 /**
  * `open`: the responder works on it. `escalated`: people do, `stopped`: a person ended the automation, `superseded`: a more
  * severe alarm of the same signal has an incident of its own; all three are watched, and closed when all is well again.

@@ -18,6 +18,8 @@ import { format, IncidentWrites, inAnyCase, publish, task, why, whyItFailed } fr
 export interface ClosureProps {
   /** `<service>-<env>`. */
   readonly prefix: string;
+  /** What people call from the repository, without what they want: `npm run incident -- --service … --env …`. */
+  readonly command: string;
   readonly operations: StoreTable;
   readonly topics: PageTopics;
   /** Names of the state machines of all playbooks that change something. */
@@ -37,7 +39,7 @@ const undoSeconds = 45 * 60;
 export class Closure extends Construct {
   readonly machine: StateMachine;
 
-  constructor(scope: Construct, id: string, { prefix, operations, topics, playbooks }: ClosureProps) {
+  constructor(scope: Construct, id: string, { prefix, command, operations, topics, playbooks }: ClosureProps) {
     super(scope, id);
     const writes = new IncidentWrites(operations);
     const undone = new Pass(this, 'Undone', { parameters: { failed: false } });
@@ -119,13 +121,7 @@ export class Closure extends Construct {
     const says = {
       topic: '$.topic',
       subject: format('{}: {}', '$.alarm', '$.ending'),
-      message: format(
-        'Incident {} is {}: {}\nnpm run incident -- post-mortem {}',
-        '$.id',
-        '$.ending',
-        '$.says',
-        '$.id',
-      ),
+      message: format(`Incident {} is {}: {}\n${command} post-mortem {}`, '$.id', '$.ending', '$.says', '$.id'),
     };
     const atOnce = publish(this, 'Tell who was told at once', says);
     const tell = new MapState(this, 'Tell who else was paged', {

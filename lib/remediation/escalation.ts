@@ -24,6 +24,8 @@ import { format, IncidentWrites, inAnyCase, publish, task } from './states.ts';
 export interface EscalationProps {
   /** `<service>-<env>`. */
   readonly prefix: string;
+  /** What people call from the repository, without what they want: `npm run incident -- --service … --env …`. */
+  readonly command: string;
   /** In the order of time. */
   readonly steps: readonly EscalationStep[];
   /** Names of the alarms that stand for the steps' conditions, by the step's place. */
@@ -164,7 +166,7 @@ export class Escalation extends Construct {
       topic,
       subject: format(`{}: open for ${after}`, '$.subject'),
       message: format(
-        `{}\nIt has been open for ${after}, and nobody has acknowledged it.\nRunbook: {}\nIncident {}: npm run incident -- ack {}\n`,
+        `{}\nIt has been open for ${after}, and nobody has acknowledged it.\nRunbook: {}\nIncident {}: ${this.props.command} ack {}\n`,
         '$.title',
         '$.link',
         '$.id',
@@ -226,7 +228,7 @@ export class Escalation extends Construct {
       topic: '$.topic',
       subject: format('{}: still open', '$.subject'),
       message: format(
-        '{}\nIt is still open. Runbook: {}\nIncident {}: npm run incident -- show {}\n',
+        `{}\nIt is still open. Runbook: {}\nIncident {}: ${this.props.command} show {}\n`,
         '$.title',
         '$.link',
         '$.id',

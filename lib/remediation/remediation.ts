@@ -88,9 +88,17 @@ export class Remediation extends Construct {
     this.handler.allow(['cloudwatch:DescribeAlarms', 'cloudwatch:GetMetricData'], ['*']);
 
     this.verification = new Verification(this, 'Verification', { prefix, operations });
-    this.closure = new Closure(this, 'Closure', { prefix, operations, topics: allTopics, playbooks: changing });
+    const command = `npm run incident -- --service ${runbook.service} --env ${environment.name}`;
+    this.closure = new Closure(this, 'Closure', {
+      prefix,
+      command,
+      operations,
+      topics: allTopics,
+      playbooks: changing,
+    });
     this.escalation = new Escalation(this, 'Escalation', {
       prefix,
+      command,
       steps: runbook.escalation,
       conditions,
       topic: contact => arnOf(byContact.get(contact), contact),
@@ -99,6 +107,7 @@ export class Remediation extends Construct {
     });
     this.responder = new Responder(this, 'Responder', {
       prefix,
+      command,
       plans: this.plans,
       operations,
       topics: severityTopics,

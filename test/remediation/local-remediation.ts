@@ -206,7 +206,11 @@ export async function startRemediation(timeScale: number, withReconciler = true)
           (one.openedAt ?? '') < (other.openedAt ?? '') ? 1 : -1,
         );
         const warned = log.filter(line => !line.startsWith('info')).slice(-20);
-        throw new Error([`never: ${what}`, ...warned, last && showIncident(last)].join('\n'));
+        throw new Error(
+          [`never: ${what}`, ...warned, last && showIncident(last, { command: 'incident', runbook: undefined })].join(
+            '\n',
+          ),
+        );
       }
       await new Promise(resolve => setTimeout(resolve, 20));
     }

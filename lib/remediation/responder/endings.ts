@@ -1,0 +1,75 @@
+import type { CustomState } from 'aws-cdk-lib/aws-stepfunctions';
+import { format, inAnyCase, task } from '../states.ts';
+import type { ResponderSteps } from './steps.ts';
+
+/** How a remediation ends; each way is there once, however many lead to it. */
+export class Endings {
+  private readonly steps: ResponderSteps;
+  private readonly ends = new Map<string, CustomState>();
+
+  constructor(steps: ResponderSteps) {
+    this.steps = steps;
+  }
+
+  stopped(): CustomState {
+    return this.closing('Stopped by a person', 'a person ended the automation; what it changed is undone', 'stopped');
+  }
+
+  recovered(): CustomState {
+    return this.closing('Recovered', 'the alarm and every recovery alarm have been OK for three periods', 'recovered');
+  }
+
+  clearedByItself(): CustomState {
+    return this.closing('Cleared by itself', 'it was over before anything was done', 'recovered');
+  }
+
+  private closing(name: string, says: string, ending: 'recovered' | 'stopped'): CustomState {
+    const made = this.ends.get(name);
+    if (made) return made;
+    const close = task(this.steps.scope, name, {
+      resource: 'states:startExecution.sync:2',
+      comment: 'Undoes what was changed, and tells who was paged',
+      parameters: {
+        StateMachineArn: this.steps.props.closure,
+        Input: {
+          ...{ 'id.$': '$.id', 'alarm.$': '$.alarm', 'topic.$': '$.plan.topic', 'undo.$': '$.undo' },
+          ...{ ending, says },
+        },
+      },
+    });
+    close.next(this.steps.finish(`Over: ${name}`));
+    this.ends.set(name, close);
+    return close;
+  }
+
+  /** Nothing automatic is left: people go on, and the reconciler closes the incident when all is well. */
+  handingOver(): CustomState {
+    const made = this.ends.get('hand over');
+    if (made) return made;
+    const { command } = this.steps.props;
+    const noted = this.steps.writes.note(
+      this.steps.scope,
+      'Write that people are needed',
+      'decision',
+      'nothing automatic is left; people have it now',
+      {
+        set: { status: { S: 'escalated' } },
+      },
+    );
+    const told = this.steps.page(
+      'Hand over',
+      format('{}: over to you', '$.plan.subject'),
+      format(
+        `Incident {} is not over, and nothing automatic is left: {}\nWhat was changed stays until it is over, or: ${command} stop {}\nRunbook: {}`,
+        '$.id',
+        '$.mode.says',
+        '$.id',
+        '$.plan.link',
+      ),
+      this.steps.finish('Handed over'),
+    );
+    inAnyCase(noted, told);
+    this.ends.set('hand over', noted);
+    return noted;
+  }
+}
