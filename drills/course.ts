@@ -32,7 +32,7 @@ export interface CourseOptions {
   readonly onHappening: (happening: Happening) => void;
 }
 
-const pollMs = 400;
+const pollMs = 1_000;
 
 const cloudWatchOf = ({ awsUrl, region, developer }: Stage): CloudWatchClient =>
   new CloudWatchClient({ endpoint: awsUrl, region, credentials: developer });

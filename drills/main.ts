@@ -1,5 +1,6 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import pMap from 'p-map';
 import { z } from 'zod';
@@ -101,13 +102,16 @@ async function main(): Promise<void> {
       { row, remediation: true },
       ...(options.control ? [{ row, remediation: false }] : []),
     ]);
-    const reports = await pMap(runs, ({ row, remediation }) => drill(row, assemblies, remediation), {
-      concurrency: options.atOnce,
-    });
-    if (options.output !== undefined) {
-      await mkdir(join(options.output, '..'), { recursive: true });
-      await writeFile(options.output, `${JSON.stringify(reports, null, 2)}\n`);
-    }
+    if (options.output !== undefined) await mkdir(dirname(options.output), { recursive: true });
+    const made: Report[] = [];
+    const run = async ({ row, remediation }: (typeof runs)[number]): Promise<Report> => {
+      const report = await drill(row, assemblies, remediation);
+      made.push(report);
+      // After each: a run over all alarms that is cut off has not been for nothing.
+      if (options.output !== undefined) writeFileSync(options.output, `${JSON.stringify(made, null, 2)}\n`);
+      return report;
+    };
+    const reports = await pMap(runs, run, { concurrency: options.atOnce });
     if (options.json) console.log(JSON.stringify(reports, null, 2));
     else console.log(`\n${reportTable(reports)}`);
     if (!reports.every(isAsExpected)) process.exitCode = 1;

@@ -1,4 +1,4 @@
-import type { CustomState } from 'aws-cdk-lib/aws-stepfunctions';
+import { Choice, Condition, type CustomState } from 'aws-cdk-lib/aws-stepfunctions';
 import { format, inAnyCase, task } from '../states.ts';
 import type { ResponderSteps } from './steps.ts';
 
@@ -56,6 +56,7 @@ export class Endings {
         set: { status: { S: 'escalated' } },
       },
     );
+    const over = this.steps.finish('Handed over');
     const told = this.steps.page(
       'Hand over',
       format('{}: over to you', '$.plan.subject'),
@@ -66,9 +67,20 @@ export class Endings {
         '$.id',
         '$.plan.link',
       ),
-      this.steps.finish('Handed over'),
+      over,
     );
-    inAnyCase(noted, told);
+    const anythingNew = new Choice(this.steps.scope, 'Did the page say so', {
+      comment: 'Where nothing automatic was ever meant, whoever was paged knows that people have it',
+    })
+      .when(
+        Condition.and(
+          Condition.numberEquals('$.plan.attemptCount', 0),
+          Condition.not(Condition.isPresent('$.unpaged')),
+        ),
+        over,
+      )
+      .otherwise(told);
+    inAnyCase(noted, anythingNew);
     this.ends.set('hand over', noted);
     return noted;
   }
