@@ -104,6 +104,8 @@ test('an alarm whose event is lost is answered all the same', async () => {
   const fault = shop.faults.inject({ fault: 'event-loss', source: 'aws.cloudwatch' });
   shop.load('People', () => 100);
   await shop.incident('People', ({ status, record }) => status === 'escalated' && record !== before?.record);
+  // Nothing automatic was ever meant, which the page has said.
+  expect(shop.pages.filter(({ subject }) => subject.includes('People: over to you'))).toEqual([]);
   shop.faults.clear(fault.id);
   calm('People');
   await closed('People', before);
