@@ -24,8 +24,8 @@ export interface DrillOptions {
   readonly onHappening: (happening: Happening & { readonly minute: number }) => void;
 }
 
-/** `not over`: neither recovered nor with people when it should have been. */
-export type Outcome = 'recovered' | 'escalated' | 'not detected' | 'not over';
+/** `not over`: neither recovered nor with people when it should have been. `not begun`: something was wrong without a fault. */
+export type Outcome = 'recovered' | 'escalated' | 'not detected' | 'not over' | 'not begun';
 
 export interface DrillPage {
   /** From the alarm. */
@@ -80,21 +80,15 @@ function patienceMinutes({ recovery }: Runbook, { condition, remediation }: Alar
   return 30 + (attempts + 1) * (looksBack + periods + 20);
 }
 
-/**
- * @returns the incidents that there were
- * @throws Error where something is in ALARM, or somebody's work, though nothing is wrong
- */
-async function untilQuiet(stage: Stage, target: Target): Promise<readonly Incident[]> {
+/** @returns the incidents that there were; what is still wrong, though nothing should be, where it does not become quiet */
+async function untilQuiet(stage: Stage, target: Target): Promise<readonly Incident[] | { readonly wrong: string }> {
   const until = stage.now() + quietMinutes * minuteMs;
   for (;;) {
     const firing = await firingAlarms(stage);
     const incidents = await listIncidents(target);
     const open = incidents.filter(({ status }) => status !== 'closed');
     if (firing.length === 0 && open.length === 0) return incidents;
-    if (stage.now() > until)
-      throw new Error(
-        `${[...firing, ...open.map(({ record }) => record)].join(', ')} without a fault: this machine is too busy for a drill`,
-      );
+    if (stage.now() > until) return { wrong: [...firing, ...open.map(({ record }) => record)].join(', ') };
     await stage.minutes(1);
   }
 }
@@ -147,6 +141,18 @@ class Publishing {
   }
 }
 
+const notBegun: DrillResult = {
+  outcome: 'not begun',
+  detectedMinutes: null,
+  recoveredMinutes: null,
+  lostMessages: 0,
+  acceptedMessages: 0,
+  playbooks: [],
+  paged: [],
+  missedPages: [],
+  pendingUndo: [],
+};
+
 /** Brings one alarm about in an environment of its own, and watches what the platform does. */
 export async function runDrill(options: DrillOptions): Promise<DrillResult> {
   const { row, scenario, copy, remediation, ladderMinutes } = options;
@@ -172,6 +178,10 @@ export async function runDrill(options: DrillOptions): Promise<DrillResult> {
     publisher.start();
     await stage.minutes(calmMinutes + (scenario.calmMinutes ?? 0));
     const before = await untilQuiet(stage, target);
+    if ('wrong' in before) {
+      say(`${before.wrong} without a fault: this machine is too busy for a drill`);
+      return notBegun;
+    }
     const course = Course.follow({ stage, target, before, alarm, told, onHappening: happened });
     ends.unshift(() => course.end());
     if (remediation) await setSwitch(target, 'automatic');
