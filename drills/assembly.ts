@@ -4,13 +4,15 @@ import { join } from 'node:path';
 import { loadRunbook } from '../lib/runbook/reader.ts';
 import type { Runbook } from '../lib/runbook/runbook.ts';
 import { synthesize } from '../local/synthesize.ts';
-import { type Change, drillCopy } from './copy.ts';
+import { type Change, type DrillCopy, drillCopy } from './copy.ts';
 import { type DrillEnvironment, drillEnvironment, environmentName } from './environment.ts';
 
 /** A service's drill copy, synthesized. */
 export interface DrillAssembly extends Pick<DrillEnvironment, 'told'> {
   readonly runbook: Runbook;
   readonly assembly: string;
+  /** How the copy differs from the runbook, in words. */
+  readonly changed: readonly string[];
 }
 
 /** Synthesizes drill copies, each once. */
@@ -26,17 +28,17 @@ export class Assemblies {
 
   /** @throws SynthError, RunbookErrors */
   async of(service: string, changes: readonly Change[]): Promise<DrillAssembly> {
-    const text = drillCopy(await readFile(join(this.#runbooks, `${service}.md`), 'utf8'), changes);
-    const key = `${service}\n${text}`;
-    const made = this.#made.get(key) ?? this.#make(service, text);
+    const copy = drillCopy(await readFile(join(this.#runbooks, `${service}.md`), 'utf8'), changes);
+    const key = `${service}\n${copy.markdown}`;
+    const made = this.#made.get(key) ?? this.#make(service, copy);
     this.#made.set(key, made);
     return made;
   }
 
-  async #make(service: string, text: string): Promise<DrillAssembly> {
+  async #make(service: string, { markdown, changed }: DrillCopy): Promise<DrillAssembly> {
     const directory = await mkdtemp(join(tmpdir(), 'steadysocket-drill-copy-'));
     this.#directories.push(directory);
-    await writeFile(join(directory, `${service}.md`), text);
+    await writeFile(join(directory, `${service}.md`), markdown);
     const runbook = loadRunbook(service, directory);
     const { environment, told } = drillEnvironment(runbook);
     const environments = join(directory, 'environments.json');
@@ -44,7 +46,7 @@ export class Assemblies {
     const assembly = join(directory, 'cdk.out');
     const selection = { service, env: environmentName, runbooks: directory, environments };
     await synthesize({ ...selection, anonymous: false, output: assembly });
-    return { runbook, assembly, told };
+    return { runbook, assembly, told, changed };
   }
 
   async remove(): Promise<void> {

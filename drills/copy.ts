@@ -29,12 +29,19 @@ const cellsOf = (line: string): string[] =>
     .replace(/^\||\|$/g, '')
     .split('|');
 
+export interface DrillCopy {
+  readonly markdown: string;
+  /** What is otherwise, in words: `Fires when of Backlogged: > 10000 for 5 min → > 100 for 5 min`. */
+  readonly changed: readonly string[];
+}
+
 /**
  * A runbook with some of its figures divided; everything else, its alarms' times included, stays.
  * @throws Error where it has no such cell
  */
-export function drillCopy(markdown: string, changes: readonly Change[]): string {
+export function drillCopy(markdown: string, changes: readonly Change[]): DrillCopy {
   const lines = markdown.split('\n');
+  const changed: string[] = [];
   for (const { section, row, column, to } of changes) {
     const from = lines.indexOf(`## ${section}`);
     const header = lines.findIndex((line, n) => n > from && line.startsWith('|'));
@@ -43,15 +50,12 @@ export function drillCopy(markdown: string, changes: readonly Change[]): string 
     const found = lines.findIndex((line, n) => n > header && n < end && cellsOf(line)[0]?.trim() === row);
     if (from < 0 || index < 0 || found < 0) throw new Error(`the runbook has no ${column} of ${row} in ${section}`);
     const cells = cellsOf(lines[found] as string);
-    const cell = (cells[index] ?? '').trim();
-    cells[index] = to === 'empty' ? '' : ` ${divided(cell, to.dividedBy, to.sharesToo)} `;
+    const before = (cells[index] ?? '').trim();
+    const after = to === 'empty' ? '' : divided(before, to.dividedBy, to.sharesToo);
+    if (after === before) continue;
+    cells[index] = ` ${after} `;
     lines[found] = `|${cells.join('|')}|`;
+    changed.push(`${column === 'Value' ? row : `${column} of ${row}`}: ${before} → ${after || 'none'}`);
   }
-  return lines.join('\n');
+  return { markdown: lines.join('\n'), changed };
 }
-
-/** What was changed, in words. */
-export const changeInWords = ({ row, column, to }: Change): string =>
-  to === 'empty'
-    ? `${column} of ${row}: none`
-    : `${column === 'Value' ? row : `${column} of ${row}`} ÷ ${to.dividedBy}`;

@@ -14,8 +14,8 @@ export interface Happening {
   readonly text: string;
 }
 
-/** A page, or a notice to a channel. */
-export interface Page extends Told {
+/** A page about the alarm, or a notice of it to a channel. */
+export interface Sent extends Told {
   /** Monitoring time, epoch milliseconds. */
   readonly at: number;
 }
@@ -47,9 +47,12 @@ export async function firingAlarms(stage: Stage): Promise<readonly string[]> {
 
 /** What an outsider sees of a drill: through CloudWatch's API, the incidents that `npm run incident` shows, and what people are sent. */
 export class Course {
-  readonly pages: Page[] = [];
+  /** About this alarm; others may fire as well. */
+  readonly pages: Sent[] = [];
   /** When the alarm first fired; monitoring time. */
   firedAt: number | undefined;
+  /** How often it fired. */
+  firings = 0;
   incident: Incident | undefined;
   readonly target: Target;
   readonly #options: CourseOptions;
@@ -57,6 +60,7 @@ export class Course {
   readonly #end = new AbortController();
   readonly #running: Promise<void>;
   readonly #prefix: string;
+  readonly #isAboutAlarm: RegExp;
   readonly #written = new Map<string, number>();
   readonly #seenTransitions = new Set<string>();
   readonly #before: ReadonlySet<string>;
@@ -67,6 +71,7 @@ export class Course {
     const { stage, target } = options;
     this.#options = options;
     this.target = target;
+    this.#isAboutAlarm = new RegExp(`(^|[^\\w-])${options.alarm}($|[^\\w-])`);
     this.#prefix = `${target.service}-${target.env}-`;
     this.#cloudwatch = cloudWatchOf(stage);
     this.#before = new Set(options.before.map(({ record }) => record));
@@ -96,12 +101,6 @@ export class Course {
     return this.incident ? undoOrder(this.incident).map(({ playbook }) => playbook) : [];
   }
 
-  /** Playbooks that were run for the incident, in order. */
-  get playbooks(): readonly string[] {
-    const runs = this.incident?.timeline.flatMap(({ text }) => /^runs ([a-z-]+)/.exec(text)?.[1] ?? []) ?? [];
-    return [...new Set(runs)];
-  }
-
   async end(): Promise<void> {
     this.#end.abort();
     await this.#running;
@@ -121,11 +120,11 @@ export class Course {
 
   #readPages(): void {
     const { stage, told, onHappening } = this.#options;
-    for (const { at, address } of stage.notifications.slice(this.#seenNotifications)) {
+    for (const { at, address, subject } of stage.notifications.slice(this.#seenNotifications)) {
       const somebody = told.get(address);
       if (!somebody) throw new Error(`somebody was told who is in no table: ${address}`);
-      this.pages.push({ at, ...somebody });
-      onHappening({ at, kind: 'told', text: `${somebody.contact} by ${somebody.channel}` });
+      if (this.#isAboutAlarm.test(subject)) this.pages.push({ at, ...somebody });
+      onHappening({ at, kind: 'told', text: `${somebody.contact} by ${somebody.channel}: ${subject}` });
     }
     this.#seenNotifications = stage.notifications.length;
   }
@@ -145,7 +144,10 @@ export class Course {
       if (this.#seenTransitions.has(key)) continue;
       this.#seenTransitions.add(key);
       const at = Timestamp.getTime();
-      if (AlarmName === alarm && / to ALARM/.test(HistorySummary)) this.firedAt ??= at;
+      if (AlarmName === alarm && / to ALARM/.test(HistorySummary)) {
+        this.firedAt ??= at;
+        this.firings += 1;
+      }
       if (AlarmName.startsWith(this.#prefix) && !/from INSUFFICIENT_DATA to OK/.test(HistorySummary))
         onHappening({
           at,

@@ -7,31 +7,24 @@ import type { AlarmRow, Runbook } from '../lib/runbook/runbook.ts';
 import type { DrillAssembly } from './assembly.ts';
 import { Course, firingAlarms, type Happening } from './course.ts';
 import { environmentName } from './environment.ts';
-import { expectedPages, lastStepMinute } from './ladder.ts';
 import type { Scenario } from './scenario.ts';
 import { type Stage, startStage } from './stage.ts';
+import { judgePages, ladderOf, type Outcome, outcomeOf, type Page, playbooksOf } from './verdict.ts';
 
 export interface DrillOptions {
   readonly row: AlarmRow;
   readonly scenario: Scenario;
   readonly copy: DrillAssembly;
   readonly timeScale: number;
-  /** Whether playbooks may run. Without, the same fault must not recover. */
-  readonly remediation: boolean;
+  /**
+   * `on`: playbooks may run. `off`: a control, in which the same fault must not recover; it is watched for so many minutes from
+   * the alarm.
+   */
+  readonly remediation: 'on' | { readonly offFor: number };
   /** How far an escalation that nobody answers is watched, minutes. */
   readonly ladderMinutes: number;
   /** `minute`: since the fault. */
   readonly onHappening: (happening: Happening & { readonly minute: number }) => void;
-}
-
-/** `not over`: neither recovered nor with people when it should have been. `not begun`: something was wrong without a fault. */
-export type Outcome = 'recovered' | 'escalated' | 'not detected' | 'not over' | 'not begun';
-
-export interface DrillPage {
-  /** From the alarm. */
-  readonly minute: number;
-  readonly contact: string;
-  readonly channel: string;
 }
 
 /** Minutes are CloudWatch's. */
@@ -41,39 +34,45 @@ export interface DrillResult {
   readonly detectedMinutes: number | null;
   /** From the alarm until its incident was closed; where people had it, from when the fault was lifted. */
   readonly recoveredMinutes: number | null;
+  /** What was temporary is given back while the fault may last: whether the alarm fired again soon after. */
+  readonly firedAgain: boolean;
   /** Accepted messages that did not come to somebody, or of which somebody was told that they are lost. */
   readonly lostMessages: number;
   readonly acceptedMessages: number;
   readonly playbooks: readonly string[];
-  readonly paged: readonly DrillPage[];
-  /** Whom the ladder should have reached by then, and did not. */
+  readonly paged: readonly Page[];
+  /** Whom the ladder should have reached by then at its minute, and did not; who was told and is not in it. */
   readonly missedPages: readonly string[];
+  readonly unaskedPages: readonly string[];
   /** Playbooks whose change was not given back. */
   readonly pendingUndo: readonly string[];
 }
 
 const usual = { clients: 60, rooms: 6, perSecond: 6 };
 const connectsPerSecond = 25;
-/** Alarms are there five minutes after the start, and a quarter of an hour is what the census takes for usual. */
+/** A quarter of an hour is what the census takes for usual, and some alarms look back. */
 const calmMinutes = 22;
+/** In which what went wrong at the start has to be over. */
+const quietMinutes = 90;
 /** A person who is asked has read the page by then. */
 const answerMinutes = 2;
 /** `scale-delivery` is given back by half every five minutes. */
 const undoMinutes = 45;
-/** In which what went wrong at the start has to be over. */
-const quietMinutes = 90;
+/** Beyond an alarm's own window, in which it would fire again. */
+const againMinutes = 5;
 const settleMs = 30_000;
 const minuteMs = 60_000;
 
 const round = (minutes: number): number => Math.round(minutes * 10) / 10;
+const windowMinutes = ({ condition: { periodSeconds, periods } }: Pick<AlarmRow, 'condition'>): number =>
+  (periodSeconds * periods) / 60;
 
 /** How long the automation may take: every attempt with its verification, and what they look back on. */
-function patienceMinutes({ recovery }: Runbook, { condition, remediation }: AlarmRow): number {
+function patienceMinutes({ recovery }: Runbook, row: AlarmRow): number {
+  const { condition, remediation } = row;
   const looksBack = Math.max(
-    (condition.periodSeconds * condition.periods) / 60,
-    ...recovery.flatMap(criterion =>
-      criterion.kind === 'signal' ? [(criterion.condition.periodSeconds * criterion.condition.periods) / 60] : [],
-    ),
+    windowMinutes(row),
+    ...recovery.flatMap(criterion => (criterion.kind === 'signal' ? [windowMinutes(criterion)] : [])),
   );
   const attempts = remediation.kind === 'playbooks' ? remediation.playbooks.length * remediation.tries : 0;
   const periods = (4 * condition.periodSeconds) / 60;
@@ -99,23 +98,17 @@ export const promised = ({ remediation }: AlarmRow): Outcome =>
     ? 'recovered'
     : 'escalated';
 
-/** Waits for what becomes of the incident. */
-async function outcomeOf(course: Course, stage: Stage, { row, copy }: DrillOptions): Promise<Outcome> {
-  let answeredAt: string | undefined;
-  const over = await course.until(
-    ({ incident, target }) => {
-      const askedAt = incident?.approval?.askedAt;
-      if (incident && askedAt !== undefined && askedAt !== answeredAt) {
-        if (stage.now() - Date.parse(askedAt) < answerMinutes * minuteMs) return false;
-        answeredAt = askedAt;
-        void answer(target, incident, { by: 'on-call', at: new Date(stage.now()).toISOString() }, true);
-      }
-      return incident?.status === 'closed' || incident?.status === 'escalated';
-    },
-    patienceMinutes(copy.runbook, row),
-  );
-  if (!over) return 'not over';
-  return course.incident?.status === 'closed' ? 'recovered' : 'escalated';
+/** Answers for the person who is asked, once for each question. */
+function onCall(stage: Stage): (course: Course) => void {
+  const answered = new Set<string>();
+  return ({ incident, target }) => {
+    const askedAt = incident?.approval?.askedAt;
+    if (!incident || askedAt === undefined || answered.has(askedAt)) return;
+    if (stage.now() - Date.parse(askedAt) < answerMinutes * minuteMs) return;
+    answered.add(askedAt);
+    const person = { by: 'on-call', at: new Date(stage.now()).toISOString() };
+    answer(target, incident, person, true).catch((error: Error) => console.error(`not answered: ${error.message}`));
+  };
 }
 
 /** Whoever publishes to the audience, at a steady pace. */
@@ -141,109 +134,158 @@ class Publishing {
   }
 }
 
-const notBegun: DrillResult = {
+export const notBegun: DrillResult = {
   outcome: 'not begun',
   detectedMinutes: null,
   recoveredMinutes: null,
+  firedAgain: false,
   lostMessages: 0,
   acceptedMessages: 0,
   playbooks: [],
   paged: [],
   missedPages: [],
+  unaskedPages: [],
   pendingUndo: [],
 };
 
 /** Brings one alarm about in an environment of its own, and watches what the platform does. */
 export async function runDrill(options: DrillOptions): Promise<DrillResult> {
-  const { row, scenario, copy, remediation, ladderMinutes } = options;
-  const { runbook, assembly, told } = copy;
-  const timeScale = Math.min(options.timeScale, scenario.timeScale ?? Number.POSITIVE_INFINITY);
-  const alarm = `${runbook.service}-${environmentName}-${row.name}`;
-  const stage = await startStage({ runbook, assembly, timeScale, name: `${runbook.service}-${row.name}` });
+  const { row, copy, remediation, timeScale } = options;
+  const { runbook, assembly } = copy;
+  const name = `${runbook.service}-${row.name}${remediation === 'on' ? '' : '-control'}`;
+  const stage = await startStage({ runbook, assembly, timeScale, name });
   const ends: (() => void | Promise<void>)[] = [() => stage.end()];
   try {
-    let beganAt = stage.now();
-    const happened = (happening: Happening) =>
-      options.onHappening({ ...happening, minute: (happening.at - beganAt) / minuteMs });
-    const say = (text: string) => happened({ at: stage.now(), kind: 'drill', text });
-
-    const target = await findTarget({ stateDir: stage.stateDirectory });
-    // What functions that start cold set off is not the drill's, and must not use up a playbook's cooldown.
-    await setSwitch(target, 'off');
-    const { perSecond, ...crowd } = { ...usual, ...scenario.audience };
-    const audience = await Audience.gather({ connect: steadyClients(stage), ...crowd, connectsPerSecond });
-    ends.unshift(() => audience.close());
-    const publisher = new Publishing(audience, perSecond);
-    ends.unshift(() => publisher.stop());
-    publisher.start();
-    await stage.minutes(calmMinutes + (scenario.calmMinutes ?? 0));
-    const before = await untilQuiet(stage, target);
-    if ('wrong' in before) {
-      say(`${before.wrong} without a fault: this machine is too busy for a drill`);
-      return notBegun;
-    }
-    const course = Course.follow({ stage, target, before, alarm, told, onHappening: happened });
-    ends.unshift(() => course.end());
-    if (remediation) await setSwitch(target, 'automatic');
-
-    beganAt = stage.now();
-    say(`fault: ${scenario.fault}`);
-    const lift = await scenario.begin({
-      stage,
-      audience,
-      silencePublisher() {
-        void publisher.stop();
-        return () => publisher.start();
-      },
-    });
-    const window = (row.condition.periodSeconds * row.condition.periods) / 60;
-    const detected = await course.until(
-      ({ firedAt }) => firedAt !== undefined,
-      window + (scenario.patienceMinutes ?? 60),
-    );
-    const firedAt = course.firedAt ?? stage.now();
-    let outcome: Outcome = detected ? await outcomeOf(course, stage, options) : 'not detected';
-    let liftedAt: number | undefined;
-    if (outcome === 'recovered') await course.until(({ pendingUndo }) => pendingUndo.length === 0, undoMinutes);
-    if (outcome === 'escalated') {
-      const lastMinute = Math.min(ladderMinutes, lastStepMinute(runbook, row.severity)) + 3;
-      await course.until(() => stage.now() - firedAt >= lastMinute * minuteMs, lastMinute + 1);
-      // It may have closed meanwhile: then nobody was needed after all.
-      if (course.incident?.status === 'closed') outcome = 'recovered';
-    }
-    say(`outcome: ${outcome}`);
-    const watchedMinutes = (stage.now() - firedAt) / minuteMs;
-    await lift();
-    if (outcome === 'escalated') {
-      liftedAt = stage.now();
-      say('the fault is lifted');
-      await course.until(({ incident }) => incident?.status === 'closed', patienceMinutes(runbook, row) + undoMinutes);
-    }
-    await publisher.stop();
-    await audience.settled(settleMs);
-    const { closedAt } = course.incident ?? {};
-    const ladder = expectedPages(runbook, row.severity, Math.min(ladderMinutes, watchedMinutes));
-    return {
-      outcome,
-      detectedMinutes: detected ? round((firedAt - beganAt) / minuteMs) : null,
-      recoveredMinutes:
-        closedAt === undefined ? null : round((Date.parse(closedAt) - (liftedAt ?? firedAt)) / minuteMs),
-      lostMessages: audience.missing + audience.toldOfLoss,
-      acceptedMessages: audience.accepted,
-      playbooks: course.playbooks,
-      paged: course.pages.map(({ at, contact, channel }) => ({
-        minute: round((at - firedAt) / minuteMs),
-        contact,
-        channel,
-      })),
-      missedPages: detected
-        ? ladder
-            .filter(step => !course.pages.some(page => page.contact === step.contact && page.channel === step.channel))
-            .map(({ contact, channel, minute }) => `${contact} by ${channel} at ${minute} min`)
-        : [],
-      pendingUndo: course.pendingUndo,
-    };
+    return await drillOn(stage, options, end => ends.unshift(end));
   } finally {
-    for (const end of ends) await end();
+    // Each of them, whatever becomes of the others: a stage that is not ended stays.
+    const failures: unknown[] = [];
+    for (const end of ends) {
+      try {
+        await end();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) console.error(new AggregateError(failures, `${name}: not ended cleanly`));
   }
+}
+
+async function drillOn(
+  stage: Stage,
+  options: DrillOptions,
+  atEnd: (end: () => void | Promise<void>) => void,
+): Promise<DrillResult> {
+  const { row, scenario, remediation, ladderMinutes } = options;
+  const { runbook, told } = options.copy;
+  const alarm = `${runbook.service}-${environmentName}-${row.name}`;
+  let beganAt = stage.now();
+  const happened = (happening: Happening) =>
+    options.onHappening({ ...happening, minute: (happening.at - beganAt) / minuteMs });
+  const say = (text: string) => happened({ at: stage.now(), kind: 'drill', text });
+
+  const target = await findTarget({ stateDir: stage.stateDirectory });
+  // What functions that start cold set off is not the drill's, and must not use up a playbook's cooldown.
+  await setSwitch(target, 'off');
+  const { perSecond, ...crowd } = { ...usual, ...scenario.audience };
+  const audience = await Audience.gather({ connect: steadyClients(stage), ...crowd, connectsPerSecond });
+  atEnd(() => audience.close());
+  const publisher = new Publishing(audience, perSecond);
+  atEnd(() => publisher.stop());
+  publisher.start();
+  await stage.minutes(calmMinutes + (scenario.calmMinutes ?? 0));
+  const before = await untilQuiet(stage, target);
+  if ('wrong' in before) {
+    say(`${before.wrong} without a fault: this machine is too busy for a drill`);
+    return notBegun;
+  }
+  const course = Course.follow({ stage, target, before, alarm, told, onHappening: happened });
+  atEnd(() => course.end());
+  if (remediation === 'on') await setSwitch(target, 'automatic');
+
+  beganAt = stage.now();
+  say(`fault: ${scenario.fault}`);
+  const lift = await scenario.begin({
+    stage,
+    audience,
+    silencePublisher() {
+      void publisher.stop();
+      return () => publisher.start();
+    },
+  });
+  const detected = await course.until(
+    ({ firedAt }) => firedAt !== undefined,
+    windowMinutes(row) + (scenario.patienceMinutes ?? 60),
+  );
+  const firedAt = course.firedAt ?? stage.now();
+  const sinceAlarm = () => (stage.now() - firedAt) / minuteMs;
+  const untilMinute = async (minute: number) => void (await course.until(() => sinceAlarm() >= minute, minute + 1));
+  const outcome = detected ? await watch(course, stage, options, untilMinute) : 'not detected';
+  const { incident } = course;
+  if (outcome === 'recovered') await course.until(({ pendingUndo }) => pendingUndo.length === 0, undoMinutes);
+  const firedBefore = course.firings;
+  if (outcome === 'recovered') await untilMinute(sinceAlarm() + windowMinutes(row) + againMinutes);
+  const firedAgain = course.firings > firedBefore;
+  say(`outcome: ${outcome}${firedAgain ? ', and it fired again once what was temporary had been given back' : ''}`);
+
+  // Whoever is still to be told is told until the incident is closed.
+  const closedBefore =
+    incident?.closedAt === undefined ? undefined : (Date.parse(incident.closedAt) - firedAt) / minuteMs;
+  const toldUntil = Math.min(ladderMinutes, closedBefore ?? sinceAlarm());
+  const liftedAt = stage.now();
+  await lift();
+  if (outcome === 'escalated') {
+    say('the fault is lifted');
+    await course.until(each => each.incident?.status === 'closed', patienceMinutes(runbook, row) + undoMinutes);
+  }
+  await publisher.stop();
+  await audience.settled(settleMs);
+  const closedAt = course.incident?.closedAt;
+  const paged = course.pages.map(({ at, contact, channel }) => ({
+    minute: round((at - firedAt) / minuteMs),
+    contact,
+    channel,
+  }));
+  const { missed, unasked } = judgePages(paged, runbook.escalation, row.severity, toldUntil);
+  const from = outcome === 'escalated' ? liftedAt : firedAt;
+  return {
+    outcome,
+    detectedMinutes: detected ? round((firedAt - beganAt) / minuteMs) : null,
+    recoveredMinutes: closedAt === undefined ? null : round((Date.parse(closedAt) - from) / minuteMs),
+    firedAgain,
+    lostMessages: audience.missing + audience.toldOfLoss,
+    acceptedMessages: audience.accepted,
+    playbooks: course.incident ? playbooksOf(course.incident) : [],
+    paged,
+    missedPages: detected ? missed : [],
+    unaskedPages: unasked,
+    pendingUndo: course.pendingUndo,
+  };
+}
+
+/** Waits for what becomes of the incident, and for as long as it has to stay so. */
+async function watch(
+  course: Course,
+  stage: Stage,
+  { row, copy, remediation, ladderMinutes }: DrillOptions,
+  untilMinute: (minute: number) => Promise<void>,
+): Promise<Outcome> {
+  const { runbook } = copy;
+  const answerFor = onCall(stage);
+  const over = await course.until(
+    each => {
+      answerFor(each);
+      return outcomeOf(each.incident) !== undefined;
+    },
+    patienceMinutes(runbook, row),
+  );
+  const outcome = outcomeOf(course.incident);
+  if (!over || outcome === undefined) return 'not over';
+  if (outcome !== 'escalated') return outcome;
+  const lastStep = Math.max(0, ...ladderOf(runbook.escalation, row.severity).map(({ minute }) => minute));
+  await untilMinute(Math.max(Math.min(ladderMinutes, lastStep) + 5, remediation === 'on' ? 0 : remediation.offFor));
+  // The fault lasts: nothing but the platform can have ended it, and it was not to.
+  return course.incident?.status === 'closed' && (remediation !== 'on' || promised(row) === 'escalated')
+    ? 'cleared'
+    : 'escalated';
 }

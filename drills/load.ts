@@ -100,16 +100,6 @@ export async function forgotten(stage: Stage, count: number, address?: string): 
   };
 }
 
-/** Plain listeners that hold a connection and send nothing. */
-export async function listeners(stage: Stage, count: number): Promise<Lift> {
-  const sockets: (WebSocket | undefined)[] = [];
-  for (let n = 0; n < count; n += 1)
-    sockets.push(await open(stage, await stage.token(`listener-${n}`), addressOf(strangerFrom + (n % 50))));
-  return async () => {
-    for (const socket of sockets) socket?.close(1000);
-  };
-}
-
 /** A server that publishes over HTTP. */
 export function serverPublications(stage: Stage, perSecond: number): Lift {
   const { host } = new URL(stage.httpUrl);

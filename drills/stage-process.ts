@@ -28,7 +28,7 @@ export type StageReport =
       readonly developer: KeyPair;
       readonly monitoringTime: number;
     }
-  | { readonly kind: 'told'; readonly at: number; readonly address: string }
+  | { readonly kind: 'told'; readonly at: number; readonly address: string; readonly subject: string }
   | { readonly kind: 'released'; readonly id: number }
   | { readonly kind: 'failed'; readonly message: string };
 
@@ -45,7 +45,12 @@ const environment = await startEnvironment({
     write(level, component, message, fields);
     // What SNS sends to a person: it ends at the border of this machine.
     if (component === 'sns' && typeof fields?.endpoint === 'string' && level === 'info')
-      tell({ kind: 'told', at: environment.clock.now(), address: fields.endpoint });
+      tell({
+        kind: 'told',
+        at: environment.clock.now(),
+        address: fields.endpoint,
+        subject: String(fields.subject ?? ''),
+      });
   },
 });
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Change } from '../copy.ts';
-import { arrivals, forgotten, listeners } from '../load.ts';
+import { arrivals, forgotten } from '../load.ts';
 import type { Lift, Scenario, ScenarioOf } from '../scenario.ts';
 import { figuresDivided, maximumDivided, neverQuiet, quickHeartbeats, settingDivided } from './changes.ts';
 import { faulty, together } from './faulty.ts';
@@ -103,14 +103,6 @@ export const networkCuts =
       [{ fault: 'socket-churn', everyMs, share }],
       { timeScale: 20, changes: neverQuiet(row), audience: { clients: 100, rooms: 10 }, ...more },
     );
-
-/** As many clients again as usual: whether that is good is for a person to see. */
-export const unusualCount: ScenarioOf = row => ({
-  fault: 'as many clients again as there usually are',
-  changes: neverQuiet(row),
-  calmMinutes: 60,
-  begin: ({ stage }) => listeners(stage, 60),
-});
 
 /** Clients that come with a token of somebody else's. */
 export const wrongTokens =

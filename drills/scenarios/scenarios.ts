@@ -7,7 +7,6 @@ import {
   leakToMaximum,
   manySilent,
   networkCuts,
-  unusualCount,
   vanishing,
   wrongTokens,
 } from './connections.ts';
@@ -95,7 +94,6 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
   },
   matchbook: {
     WebSocketHighConnectionCount: leakToFigure(50),
-    ConnectionTrend: unusualCount,
     ConnectionsRefused: leakOfAddress,
     WebSocketMessageBacklog: publisherFloods(28, 450, 250),
     OldestPrice: pileOfMessages(1_500, 1_000, 1),
@@ -109,8 +107,6 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     PatientsDisconnected: lostAndLockedOut(0.4),
     DisconnectionRateCritical: releaseMissigns(20),
     DisconnectionRate: releaseMissigns(90),
-    AbnormalDisconnections: networkCuts(1_500, 0.01, { calmMinutes: 60 }),
-    UnusualConnectionCount: unusualCount,
     ConnectionErrorsByLogin: wrongTokens(4, 10),
     ConnectionErrorsInternal: arrivalsRefused(4, 5),
     FunctionsBusy: fanOutIsBusy(5, 5),
@@ -119,10 +115,14 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
   },
 };
 
-/** Signals that nothing on this machine can bring to a threshold, and why. */
-export const notHere: Partial<Record<SignalName, string>> = {
-  CertificateDaysLeft: 'the local environment has no TLS, so no certificate that could end',
-};
+/** Why nothing on this machine can bring an alarm about and keep it so; undefined where something can. */
+export function notHere({ condition }: Pick<AlarmRow, 'condition'>): string | undefined {
+  if (condition.kind === 'band')
+    return 'the band here takes the new for usual within minutes, so that the alarm clears by itself; CloudWatch’s does not';
+  return condition.signal === 'CertificateDaysLeft'
+    ? 'the local environment has no TLS, so no certificate that could end'
+    : undefined;
+}
 
 /** @throws Error where nobody has thought of how to bring the alarm about */
 export function scenarioOf(row: AlarmRow, runbook: Runbook): Scenario {

@@ -25,11 +25,23 @@ interface Kept {
 const functionOf = (principal: Principal): string | undefined =>
   principal.kind === 'role' && principal.arn.includes(':assumed-role/') ? principal.arn.split('/').at(-1) : undefined;
 
+/** Only who holds it ends a connection to a sick host: the server's own timeout of idle ones would cure it. */
+function holdOpen(socket: Socket): void {
+  socket.setTimeout(0);
+  // Node's server sets it anew after each response.
+  socket.setTimeout = () => socket;
+}
+
 /** Connections of one server. */
 export function keptConnections(faults: FaultSource): KeptConnections {
   const connections = new Map<Socket, Kept>();
   faults.onSweep('host', draw => {
-    for (const kept of connections.values()) kept.sick = draw(kept) ?? kept.sick;
+    for (const [socket, kept] of connections) {
+      const drawn = draw(kept);
+      if (!drawn) continue;
+      kept.sick = drawn;
+      holdOpen(socket);
+    }
   });
   return {
     async used(socket, { service, principal }) {

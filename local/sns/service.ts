@@ -170,6 +170,7 @@ class SnsService implements Sns {
         topic: topicArn,
         messageId,
         endpoint,
+        ...(notification.subject !== undefined && { subject: notification.subject }),
       });
   }
 }

@@ -14,7 +14,7 @@ const services = ['archon', 'chat-backend', 'dojopool', 'matchbook', 'vitalstrea
 );
 const rows = services.flatMap(runbook =>
   runbook.alarms
-    .filter(({ condition: { signal } }) => notHere[signal] === undefined)
+    .filter(row => notHere(row) === undefined)
     .map(row => [runbook.service, row.name, runbook, row] as const),
 );
 
@@ -28,7 +28,7 @@ test.each(rows)('%s %s has a drill, whose copy of the runbook is one', (service,
   const { changes = [], fault } = scenarioOf(row, runbook);
   expect(fault).not.toBe('');
   const text = readFileSync(join(runbooks, `${service}.md`), 'utf8');
-  writeFileSync(join(directory, `${service}.md`), drillCopy(text, changes));
+  writeFileSync(join(directory, `${service}.md`), drillCopy(text, changes).markdown);
   const copy = loadRunbook(service, directory);
   const { condition: copied, ...rest } = copy.alarms.find(({ name }) => name === row.name) ?? row;
   const { condition } = row;
