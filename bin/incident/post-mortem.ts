@@ -5,7 +5,7 @@ import { minutesBetween, utc } from './times.ts';
 
 export interface PostMortemSource {
   readonly incident: Incident;
-  readonly runbook: Pick<Runbook, 'title' | 'owner' | 'alarms' | 'recovery' | 'service'>;
+  readonly runbook: Pick<Runbook, 'title' | 'owner' | 'alarms' | 'recovery' | 'escalation'>;
   /** Text of the runbook. */
   readonly markdown: string;
 }
@@ -16,11 +16,14 @@ const after = 'After the incident';
 function questions(markdown: string): string {
   const [, rest = ''] = markdown.split(new RegExp(`^## ${after}$`, 'm'));
   const [section = ''] = rest.split(/^## /m);
-  return section
-    .replace(/^```[\s\S]*?^```$/gm, '')
-    .trim()
-    .replace(/^(\d+\. [\s\S]*?)(?=\n\d+\. |\n\n|$(?![\s\S]))/gm, '$1\n\n   _Answer:_\n')
-    .replace(/\n{3,}/g, '\n\n');
+  return (
+    section
+      // With the line that leads to it.
+      .replace(/(?:^(?!\d+\. ).*:\n\n)?^```[\s\S]*?^```$/gm, '')
+      .trim()
+      .replace(/^(\d+\. [\s\S]*?)(?=\n\d+\. |\n\n|$(?![\s\S]))/gm, '$1\n\n   _Answer:_\n')
+      .replace(/\n{3,}/g, '\n\n')
+  );
 }
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
@@ -65,6 +68,7 @@ export function postMortem({ incident, runbook, markdown }: PostMortemSource): s
     '',
     '## Who was told',
     '',
+    ...atOnce(incident, runbook),
     ...listed([...of('page'), ...acknowledgement(incident)]),
     '',
     '## What was done',
@@ -120,6 +124,17 @@ function durations(incident: Incident): string[][] {
     ['alarm', `first action of the automation${at(acted)}`, minutesBetween(alarmAt, acted)],
     ['alarm', `closed${at(closedAt)}`, minutesBetween(alarmAt, closedAt)],
   ];
+}
+
+/** Page and alarm name a topic; the runbook names the people behind it. */
+function atOnce({ severity, pagedAt }: Incident, { escalation }: Pick<Runbook, 'escalation'>): string[] {
+  const told = escalation.filter(
+    ({ afterSeconds, condition, severities }) =>
+      afterSeconds === 0 && !condition && (severities?.some(each => each === severity) ?? true),
+  );
+  if (pagedAt === undefined || told.length === 0) return [];
+  const people = told.map(({ contact, channels }) => `${contact} by ${channels.join(', ')}`).join('; ');
+  return [`- ${utc(pagedAt)} at once, by the runbook: ${people}`];
 }
 
 const acknowledgement = ({ acknowledged }: Incident): string[] =>

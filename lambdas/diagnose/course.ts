@@ -10,6 +10,8 @@ export interface Course {
 
 /** As many come and go anyway. */
 const noise = 0.05;
+/** So is one connection, however few there are: it may be the probe's, which comes and goes every minute. */
+const noiseCount = 1;
 /** The rest of a service that everybody was cut off from is who has come back since. */
 const nearlyAll = 0.9;
 
@@ -19,7 +21,7 @@ export function courseOf(series: readonly { readonly at: number; readonly value:
   if (last === undefined) return undefined;
   const most = Math.max(...series.map(({ value }) => value));
   const lost = most - last;
-  if (most === 0 || lost / most < noise) return { kind: 'steady', scope: 'none', most, last };
+  if (lost <= noiseCount || lost / most < noise) return { kind: 'steady', scope: 'none', most, last };
   const falls = series
     .slice(1)
     .map(({ at, value }, index) => ({ at, fall: (series[index]?.value ?? 0) - value }))

@@ -159,7 +159,9 @@ test('an incident from the first page to the post-mortem, as who is on call sees
     'values',
     'verification',
   ]);
-  expect(section('Who was told')).toMatch(/told at once[\s\S]*seen by ann/);
+  expect(section('Who was told')).toMatch(
+    /at once, by the runbook: operator by Slack\n[\s\S]*told at once[\s\S]*seen by ann/,
+  );
   expect(section('What was done')).toMatch(/runs scale-delivery 4[\s\S]*undone: scale-delivery/);
   expect(section('Figures before and after')).toMatch(/\| SlowDelivery \| fires: .* \(ALARM\) \| \d+ ms \(OK\) \|/);
   expect(section('What people saw and did')).toContain('- [x] Nobody reports an open page that stands still (ann,');
