@@ -22,7 +22,10 @@ const fields = {
   presence: z.enum(['full', 'degraded']),
   /** Posts under way at once in one function environment; `null` for the setting. */
   postParallelism: count.max(1_000).nullable(),
-  /** Shards of a channel that becomes large from now on; `null` for the setting. */
+  /**
+   * How far delivery is scaled up: shards of a channel that becomes large from now on, further batches and parts of the request
+   * quota that one fan-out invocation takes; `null` for none.
+   */
   shards: count.max(1_000).nullable(),
   /** Publications of `until` and before are logged and not posted. */
   flush: z.object({ until: time }).nullable(),
