@@ -47,17 +47,21 @@ export const fanOutIsSlow =
 
 /** More is published on a channel than can be delivered while posts are slow. */
 export const moreThanIsDelivered =
-  (perSecond: number, delayMs: number, by: number, more: Partial<Scenario> = {}): ScenarioOf =>
-  (row, runbook) =>
-    faulty(
-      `each post takes ${delayMs} ms, while ${perSecond} messages a second are published on a channel`,
-      [slowPosts(delayMs)],
-      {
-        changes: [fewPosts, ...figuresDivided(row, runbook, by)],
-        audience: { ...largeRoom, perSecond },
-        ...more,
-      },
-    );
+  (perSecond: number, delayMs: number, by: number): ScenarioOf =>
+  (row, runbook) => ({
+    fault: `each post takes ${delayMs} ms, while ${perSecond} messages a second are published on a channel`,
+    changes: [fewPosts, ...figuresDivided(row, runbook, by)],
+    audience: { ...largeRoom, perSecond: 1 },
+    async begin(setting) {
+      const fault = await inject(setting, [slowPosts(delayMs)]);
+      const end = new AbortController();
+      const publishing = setting.audience.publish(perSecond - 1, { until: end.signal });
+      return together(async () => {
+        end.abort();
+        await publishing;
+      }, fault);
+    },
+  });
 
 /** One publisher alone is too much for a channel, whatever is done for its delivery. */
 export const publisherFloods =
