@@ -2,7 +2,7 @@ import { pollsToBelieve } from '../../lambdas/shared/incidents.ts';
 import type { Environment } from '../config/environment.ts';
 import { runbookLink } from '../observability/runbook-link.ts';
 import { moreSevere } from '../observability/severity-alarms.ts';
-import type { PlaybookName } from '../runbook/playbooks.ts';
+import { type PlaybookName, playbookFor } from '../runbook/playbooks.ts';
 import type { AlarmRow, Runbook, Severity } from '../runbook/runbook.ts';
 import { remediationInWords } from '../runbook/wording.ts';
 
@@ -14,6 +14,8 @@ export interface Attempt {
   /** What the ARNs of its executions begin with. */
   readonly executions: string;
   readonly parameters: Readonly<Record<string, number | string>>;
+  /** Whether what it changes is undone after recovery. */
+  readonly temporary: boolean;
   /** From 1. */
   readonly try: number;
   readonly says: string;
@@ -101,6 +103,7 @@ export function planOf(row: AlarmRow, props: PlanProps): Plan {
         machine: machine(playbook),
         executions: executions(playbook),
         parameters,
+        temporary: playbookFor(playbook).temporary,
         try: index + 1,
         says: `${playbook}${Object.values(parameters)
           .map(value => ` ${value}`)

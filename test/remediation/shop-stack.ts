@@ -292,6 +292,10 @@ export class ShopStack extends Stack {
         start = wait;
         break;
       }
+      case 'notify-clients':
+        // Not temporary, and yet it tells how it could be undone, as a rollback does.
+        start = said('done', true, { by: 'hand' });
+        break;
       default:
         start = said('done', false);
     }

@@ -218,6 +218,8 @@ export class Attempts {
       new Choice(this.steps.scope, 'Is there something to undo')
         .when(
           Condition.and(
+            // A release that was taken back stays so: it was the cause.
+            Condition.booleanEquals('$.attempt.next.temporary', true),
             Condition.isPresent('$.ran.output.change'),
             Condition.isNotNull('$.ran.output.change'),
             Condition.booleanEquals('$.ran.output.changed', true),
