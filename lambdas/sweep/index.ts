@@ -33,7 +33,7 @@ const environment = environmentOf({
       posting: pacedCallback(sockets, postPace({ perSecond: variables.NOTICES_PER_SECOND, burst: 50 })),
       control,
       heartbeat,
-      mayEvict: censusVerdict(client, variables.OPERATIONS_TABLE),
+      verdict: censusVerdict(client, variables.OPERATIONS_TABLE),
       unwritten: dynamoDbUnwrittenBeats(client, variables.OPERATIONS_TABLE),
       now: Date.now,
       failed: (mode, connectionId, error) =>

@@ -17,8 +17,8 @@ export interface SweepDependencies {
   readonly posting: Pick<Callback, 'post'>;
   readonly control: ControlReader;
   readonly heartbeat: HeartbeatRule;
-  /** Whether the last census found that silence means death. */
-  readonly mayEvict: (now: number) => Promise<boolean>;
+  /** When the last census found that who was silent then is dead; undefined where it did not. */
+  readonly verdict: (now: number) => Promise<number | undefined>;
   readonly unwritten: Pick<UnwrittenBeats, 'until'>;
   readonly now: () => number;
   readonly failed: (mode: SweepRequest['mode'], connectionId: string, error: unknown) => void;
@@ -37,13 +37,11 @@ type Outcome = 'notified' | 'closed' | 'forgotten' | undefined;
 export async function sweep(request: SweepRequest, d: SweepDependencies): Promise<SweepAnswer> {
   const now = d.now();
   const begun = begin(request, now);
-  if (begun.mode === 'evict') {
-    const refused = await refusal(now, d);
-    if (refused) return { ...begun, done: true, refused };
-  }
+  const ruling = begun.mode === 'evict' ? await rule(now, d) : { silentAt: now };
+  if ('refused' in ruling) return { ...begun, done: true, ...ruling };
   const { connections, next } = await d.presence.connections.page(request.cursor, pageSize);
   const totals: Totals = { ...request.totals, seen: request.totals.seen + connections.length };
-  const treat = treatment(begun, now, d);
+  const treat = treatment(begun, now, ruling.silentAt, d);
   await pMap(
     connections.filter(({ probe }) => !probe),
     async connection => {
@@ -73,16 +71,21 @@ function begin(request: SweepRequest, now: number): SweepRequest {
   }
 }
 
-async function refusal(now: number, d: SweepDependencies): Promise<SweepAnswer['refused']> {
-  if ((await d.control.read()).presence === 'degraded') return 'presence_degraded';
+/** Whose silence means death: of those who were silent at a time, or of nobody. */
+type Ruling = { readonly silentAt: number } | Required<Pick<SweepAnswer, 'refused'>>;
+
+async function rule(now: number, d: SweepDependencies): Promise<Ruling> {
+  if ((await d.control.read()).presence === 'degraded') return { refused: 'presence_degraded' };
   const watched = now - (await d.unwritten.until()) >= silenceLimitMs(d.heartbeat);
-  return watched && (await d.mayEvict(now)) ? undefined : 'not_watched_or_mass_silence';
+  const silentAt = watched ? await d.verdict(now) : undefined;
+  return silentAt === undefined ? { refused: 'not_watched_or_mass_silence' } : { silentAt };
 }
 
 /** What is done with each connection. */
 function treatment(
   request: SweepRequest,
   now: number,
+  silentAt: number,
   d: SweepDependencies,
 ): (connection: ScannedConnection) => Promise<Outcome> {
   switch (request.mode) {
@@ -97,7 +100,7 @@ function treatment(
         return result === 'closed' ? 'closed' : 'forgotten';
       };
     case 'evict':
-      return connection => evict(connection, request.dryRun, now, d);
+      return connection => evict(connection, request.dryRun, { now, silentAt }, d);
   }
 }
 
@@ -120,11 +123,11 @@ async function notify(
 async function evict(
   connection: ScannedConnection,
   dryRun: boolean,
-  now: number,
+  { now, silentAt }: { readonly now: number; readonly silentAt: number },
   d: SweepDependencies,
 ): Promise<Outcome> {
   const { connectionId, lastSeenAt } = connection;
-  const silent = lastSeenAt !== undefined && isSilent(connection, d.heartbeat, now);
+  const silent = lastSeenAt !== undefined && isSilent(connection, d.heartbeat, silentAt);
   if (silent) {
     if (dryRun) return 'closed';
     const result = await endConnection(connectionId, { reason: 'evicted', at: now }, endingWith(d), lastSeenAt);

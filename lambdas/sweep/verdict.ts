@@ -7,13 +7,21 @@ const verdict = z.object({ state: z.object({ takenAt: z.number(), mayEvictMany: 
 /** As old as a verdict may be: two censuses were missed. */
 const longestMs = 150_000;
 
-/** Whether the last census, of a moment ago, found that silent clients are dead ones, however many. */
-export function censusVerdict(client: DynamoDBDocumentClient, tableName: string): (now: number) => Promise<boolean> {
+/**
+ * When the last census found that who was silent then is dead, however many; undefined where it did not, or is no longer of a
+ * moment ago. Of who fell silent since it says nothing: heartbeats may have ceased to be written a moment before it.
+ */
+export function censusVerdict(
+  client: DynamoDBDocumentClient,
+  tableName: string,
+): (now: number) => Promise<number | undefined> {
   return async now => {
     const { Item } = await client.send(
       new GetCommand({ TableName: tableName, Key: { record: censusRecord }, ConsistentRead: true }),
     );
     const last = verdict.safeParse(Item);
-    return last.success && last.data.state.mayEvictMany && now - last.data.state.takenAt <= longestMs;
+    if (!last.success) return undefined;
+    const { takenAt, mayEvictMany } = last.data.state;
+    return mayEvictMany && now - takenAt <= longestMs ? takenAt : undefined;
   };
 }

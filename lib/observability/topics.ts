@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
@@ -88,11 +89,13 @@ export class Topics extends Construct {
       };
       // "Subscribe" in the SNS API reference: one endpoint has one subscription to a topic, and one filter policy, e.g. where the
       // phone is rung by a text as well.
-      const byEndpoint = Map.groupBy(addresses, address => `${protocols[address.channel]} ${endpointOf(address)}`);
-      for (const [first, ...others] of byEndpoint.values()) {
+      const byEndpoint = Map.groupBy(addresses, address =>
+        subscriptionId(protocols[address.channel], endpointOf(address)),
+      );
+      for (const [subscription, all] of byEndpoint) {
+        const [first] = all;
         if (!first) continue;
-        const all = [first, ...others];
-        new CfnSubscription(to, all.map(({ contact, channel }) => `${contact}-${channel}`).join('-'), {
+        new CfnSubscription(to, subscription, {
           topicArn: to.topicArn,
           protocol: protocols[first.channel],
           endpoint: endpointOf(first),
@@ -125,6 +128,13 @@ export class Topics extends Construct {
     );
   }
 }
+
+/**
+ * Of nothing but what makes a subscription one to SNS: under a new id CloudFormation would be given the ARN that is there
+ * already, and then end it with the old id.
+ */
+const subscriptionId = (protocol: string, endpoint: string): string =>
+  `${protocol}-${createHash('sha256').update(endpoint).digest('hex').slice(0, 12)}`;
 
 /** Everybody whom the steps tell, each on each channel once. */
 function addressesOf(steps: readonly EscalationStep[]): Address[] {

@@ -181,7 +181,10 @@ export class Functions {
           posting: paced,
           control: this.#control,
           heartbeat,
-          mayEvict: async () => this.#census.state.mayEvictMany,
+          verdict: async () => {
+            const { mayEvictMany, takenAt } = this.#census.state;
+            return mayEvictMany ? takenAt : undefined;
+          },
           unwritten,
           now: world.now,
           failed: (_, __, error) => {

@@ -21,7 +21,7 @@ async function swept(
     posting: callback,
     control: { read: async () => defaultControl },
     heartbeat,
-    mayEvict: async () => true,
+    verdict: async now => now,
     unwritten,
     now: () => now,
     failed: (_, connectionId) => failed.push(connectionId),
@@ -133,9 +133,18 @@ describe('eviction', () => {
     expect(open(service)).toBe(2);
   });
 
+  test('closes nobody who fell silent after the census that it follows', async () => {
+    const service = mixed();
+    service.open('silent then', { connectedAt: start - 700_000, lastSeenAt: start - 79_001 });
+    const { answers } = await swept(service, { mode: 'evict' }, { verdict: async now => now - 24_000 });
+    expect(answers.at(-1)?.totals).toMatchObject({ closed: 1 });
+    expect(service.connections.get('silent then')).toMatchObject({ ending: { reason: 'evicted' } });
+    expect(service.connections.get('silent')).not.toHaveProperty('ending');
+  });
+
   test.each<[SweepAnswer['refused'], Partial<SweepDependencies>]>([
     ['presence_degraded', { control: { read: async () => ({ ...defaultControl, presence: 'degraded' }) } }],
-    ['not_watched_or_mass_silence', { mayEvict: async () => false }],
+    ['not_watched_or_mass_silence', { verdict: async () => undefined }],
     ['not_watched_or_mass_silence', { unwritten: { until: async () => start - 54_999 } }],
   ])('is refused where silence means nothing: %s', async (refused, changes) => {
     const service = mixed();
