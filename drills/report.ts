@@ -1,4 +1,5 @@
 import { alignedTable } from '../bin/runbook/aligned-table.ts';
+import { playbookFor, playbookNames } from '../lib/runbook/playbooks.ts';
 import type { AlarmRow } from '../lib/runbook/runbook.ts';
 import type { Happening } from './course.ts';
 import type { DrillResult } from './drill.ts';
@@ -28,12 +29,15 @@ export function factorOf({ condition: own }: AlarmRow, { condition: copied }: Al
   return Number((own.minimumSample.threshold / copied.minimumSample.threshold).toPrecision(3));
 }
 
+const isTemporary = (name: string): boolean => playbookNames.some(each => each === name && playbookFor(each).temporary);
+
 /**
  * What is not as the runbook promises, in words; nothing where all is: the outcome, every message, the right people at the right
  * minutes and nobody else, everything given back, and closed in the end.
  */
 export function complaints(report: Report): readonly string[] {
   const { outcome, expected, lostMessages, missedPages, unaskedPages, pendingUndo, recoveredMinutes, failure } = report;
+  const { firedAgain, playbooks } = report;
   return [
     outcome !== expected && `${outcome}, not ${expected}`,
     failure !== undefined && failure,
@@ -41,6 +45,7 @@ export function complaints(report: Report): readonly string[] {
     missedPages.length > 0 && `not told: ${missedPages.join('; ')}`,
     unaskedPages.length > 0 && `told, and in no step: ${unaskedPages.join('; ')}`,
     pendingUndo.length > 0 && `not given back: ${pendingUndo.join(', ')}`,
+    firedAgain && !playbooks.some(isTemporary) && 'fired again, though nothing had been given back',
     outcome === 'escalated' && recoveredMinutes === null && 'not closed when the fault was lifted',
   ].filter(complaint => complaint !== false);
 }

@@ -91,6 +91,8 @@ const good: Report = {
 
 test('nothing is complained of where all is as promised', () => {
   expect(complaints(good)).toEqual([]);
+  // What was temporary is given back while the load lasts.
+  expect(complaints({ ...good, firedAgain: true })).toEqual([]);
 });
 
 test.each<[string, Partial<Report>]>([
@@ -101,6 +103,7 @@ test.each<[string, Partial<Report>]>([
   ['in no step', { unaskedPages: ['lead by phone at 0 min'] }],
   ['not given back', { pendingUndo: ['scale-delivery'] }],
   ['not closed', { expected: 'escalated', outcome: 'escalated', recoveredMinutes: null }],
+  ['fired again', { firedAgain: true, playbooks: ['rollback-release'] }],
   ['the disk is full', { failure: 'the disk is full' }],
 ])('%s is complained of', (words, otherwise) => {
   expect(complaints({ ...good, ...otherwise }).join()).toContain(words);
