@@ -32,6 +32,7 @@ function refusalCounter(): (refusal: Refusal) => void {
   let throttled = 0;
   return ({ code }) => {
     const type = errorTypeOf(code);
+    if (type === undefined) return;
     if (type !== 'throttled') {
       metrics.put('Errors', 1, type);
       return;

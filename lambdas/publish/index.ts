@@ -36,7 +36,8 @@ const environment = environmentOf({
       ),
       now: Date.now,
       refused(publisher, { code, message, cause }) {
-        metrics.put('Errors', 1, errorTypeOf(code));
+        const type = errorTypeOf(code);
+        if (type !== undefined) metrics.put('Errors', 1, type);
         logger.warn('message refused', {
           code,
           reason: message,

@@ -5,7 +5,8 @@ test.each([
   ['forbidden_channel', 'client'],
   ['message_too_large', 'client'],
   ['rate_limited', 'throttled'],
-  ['throttled', 'throttled'],
+  ['throttled', undefined],
+  ['presence_degraded', undefined],
   ['unavailable', 'unavailable'],
   ['internal', 'internal'],
 ] as const)('%s counts as %s', (code, type) => {
