@@ -52,6 +52,8 @@ const usual = { clients: 60, rooms: 6, perSecond: 6 };
 const connectsPerSecond = 25;
 /** A quarter of an hour is what the census takes for usual, and some alarms look back. */
 const calmMinutes = 22;
+/** Before the fault, alarms have been there for so long. */
+const alarmedMinutes = 4;
 /** In which what went wrong at the start has to be over. */
 const quietMinutes = 90;
 /** A person who is asked has read the page by then. */
@@ -193,7 +195,8 @@ async function drillOn(
   const publisher = new Publishing(audience, perSecond);
   atEnd(() => publisher.stop());
   publisher.start();
-  await stage.minutes(calmMinutes + (scenario.calmMinutes ?? 0));
+  const untilAlarms = (stage.alarmsFrom - stage.now()) / minuteMs + alarmedMinutes;
+  await stage.minutes(Math.max(calmMinutes, untilAlarms) + (scenario.calmMinutes ?? 0));
   const before = await untilQuiet(stage, target);
   if ('wrong' in before) {
     say(`${before.wrong} without a fault: this machine is too busy for a drill`);

@@ -12,6 +12,8 @@ export interface StageOptions {
   readonly stateDirectory: string;
   readonly logFile: string;
   readonly timeScale: number;
+  /** Real time after which the alarms are there. */
+  readonly alarmsAfterSeconds: number;
 }
 
 /** What the drill asks of it. */
@@ -41,6 +43,7 @@ const write = terminalLog(line => file.write(line));
 const environment = await startEnvironment({
   ...options,
   ...{ port: 0, httpPort: 0, awsPort: 0, tokensPort: 0, fresh: true },
+  alarmDelayMs: options.alarmsAfterSeconds * 1_000 * options.timeScale,
   log(level, component, message, fields) {
     write(level, component, message, fields);
     // What SNS sends to a person: it ends at the border of this machine.

@@ -10,6 +10,12 @@ import { createIssuer } from '../local/tokens/issuer.ts';
 import { readIssuerClaims } from '../local/tokens/server.ts';
 import type { StageOptions, StageReport, StageRequest } from './stage-process.ts';
 
+/**
+ * When functions have started and clients have come, in real time: what starts cold is late, and with a large scale that is
+ * minutes of silence, for which alarms would be right to fire.
+ */
+const alarmsAfterSeconds = 28;
+
 const root = join(import.meta.dirname, '..');
 
 /** Somebody was told something, at a monitoring time. */
@@ -31,6 +37,8 @@ export interface Stage {
   readonly notifications: readonly Notification[];
   /** Monitoring time, epoch milliseconds. */
   now(): number;
+  /** Monitoring time from which on there are alarms, epoch milliseconds. */
+  readonly alarmsFrom: number;
   /** Resolves after so many minutes of monitoring time. */
   minutes(count: number): Promise<void>;
   /** For 2 h, for all channels; the same one each time a user asks. */
@@ -65,7 +73,7 @@ export async function startStage({ runbook, assembly, timeScale, name }: StartOp
   const stateDirectory = await mkdtemp(join(tmpdir(), 'steadysocket-drill-'));
   await mkdir(join(root, '.local'), { recursive: true });
   const logFile = join(root, '.local', `drill-${name}.log`);
-  const options: StageOptions = { assembly, stateDirectory, logFile, timeScale };
+  const options: StageOptions = { assembly, stateDirectory, logFile, timeScale, alarmsAfterSeconds };
   const child = fork(join(import.meta.dirname, 'stage-process.ts'), [JSON.stringify(options)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
@@ -85,6 +93,8 @@ export async function startStage({ runbook, assembly, timeScale, name }: StartOp
     });
     const { endpoints, developer, monitoringTime } = await ready(child, logFile);
     const realTime = Date.now();
+    // The ready report comes after the start, so this is late rather than early.
+    const startedAt = monitoringTime;
     const [issuer, claims] = await Promise.all([createIssuer(stateDirectory), readIssuerClaims(stateDirectory)]);
     const tokens = new Map<string, Promise<string>>();
     const channels = { read: ['*'], write: ['*'] };
@@ -97,6 +107,7 @@ export async function startStage({ runbook, assembly, timeScale, name }: StartOp
       region: endpoints.region,
       faults: await connectToFaults(stateDirectory),
       heartbeatIntervalMs: runbook.settings.heartbeatIntervalSeconds * 1000,
+      alarmsFrom: startedAt + alarmsAfterSeconds * 1_000 * timeScale,
       now: () => monitoringTime + (Date.now() - realTime) * timeScale,
       async minutes(count) {
         await sleep((count * 60_000) / timeScale);
