@@ -103,6 +103,7 @@ export class Remediation extends Construct {
       steps: runbook.escalation,
       conditions,
       topic: contact => arnOf(byContact.get(contact), contact),
+      bySeverity: new Map([...bySeverity].map(([severity, { topicArn }]) => [severity, topicArn])),
       operations,
       topics: contactTopics,
     });
