@@ -29,9 +29,18 @@ function openClients(variables: z.infer<typeof fanOutVariables>, parallelism: nu
     timeoutMs: variables.POST_TIMEOUT_SECONDS * 1000,
     connections: parallelism,
   });
+  let posts = parallelism;
   const pace = postPace({ perSecond: variables.POSTS_PER_SECOND, burst: variables.POST_BURST });
   return {
-    parallelism,
+    get parallelism() {
+      return posts;
+    },
+    /** Changes the posts under way at once, and nothing else: what the pace and the parts of the quota know stays true. */
+    async postAtOnce(most: number) {
+      if (most === posts) return;
+      posts = most;
+      await sockets.resize(most);
+    },
     log: dynamoDbMessageLog(client, variables.MESSAGES_TABLE, variables.RETENTION_SECONDS * 1000),
     presence: dynamoDbPresence(variables, client),
     sqs,
@@ -58,7 +67,7 @@ export type Clients = ReturnType<typeof openClients>;
 export const parallelismOf = ({ postParallelism }: Pick<Control, 'postParallelism'>, setting: number): number =>
   Math.min(maxParallelism, postParallelism ?? setting);
 
-/** The clients of a function environment. Another parallelism needs another pool, too. */
+/** The clients of a function environment. */
 export const fanOutEnvironment = (
   variables: z.infer<typeof fanOutVariables>,
   control: ControlReader,
@@ -68,5 +77,5 @@ export const fanOutEnvironment = (
     // What it says of posts and flushes holds for the whole batch.
     reads: 'first',
     open: record => openClients(variables, parallelismOf(record, variables.POST_PARALLELISM)),
-    isOutdated: ({ parallelism }, record) => parallelism !== parallelismOf(record, variables.POST_PARALLELISM),
+    adapt: (clients, record) => clients.postAtOnce(parallelismOf(record, variables.POST_PARALLELISM)),
   });

@@ -27,6 +27,11 @@ export interface Callback {
 
 /** A callback over sockets of its own. */
 export interface SocketCallback extends Callback {
+  /**
+   * Keeps so many sockets open from now on, all of them new.
+   * @returns when the old ones have ended, each with the requests that were under way on it
+   */
+  resize(connections: number): Promise<void>;
   /** Ends the sockets; requests under way fail. */
   end(): Promise<void>;
 }
@@ -65,9 +70,10 @@ function brokenOff(error: unknown): PostFailure {
  */
 export function signedCallback(options: CallbackOptions): SocketCallback {
   const { origin, host, pathname } = new URL(options.url);
+  let connections = options.connections;
   const open = () =>
     new Pool(origin, {
-      connections: options.connections,
+      connections,
       headersTimeout: options.timeoutMs,
       bodyTimeout: options.timeoutMs,
       connectTimeout: options.timeoutMs,
@@ -127,6 +133,12 @@ export function signedCallback(options: CallbackOptions): SocketCallback {
       // 410 is documented, 404 is what some see for a connection of long ago.
       if (status === 410 || status === 404) return false;
       throw new Error(`asking for a connection was answered ${status}`);
+    },
+    async resize(to) {
+      const old = pool;
+      connections = to;
+      pool = open();
+      await old.close();
     },
     end: () => pool.destroy(),
   };

@@ -36,8 +36,8 @@ export interface EnvironmentOptions<K extends Kept> {
   readonly reads: 'first' | 'alongside';
   /** Opens everything anew. Nothing else may hold on to what it returns, or what is dropped is no garbage. */
   readonly open: (control: Control) => K;
-  /** Whether the control record asks for other clients, whatever the generation is. */
-  readonly isOutdated?: (kept: K, control: Control) => boolean;
+  /** Brings what is kept in line with the control record, each time that was read and the generation has not risen. */
+  readonly adapt?: (kept: K, control: Control) => Promise<void>;
 }
 
 export interface Environment<K extends Kept> {
@@ -50,7 +50,7 @@ export interface Environment<K extends Kept> {
  * operator or an alarm asks for it where environments may hold on to something broken, or to too much.
  */
 export function environmentOf<K extends Kept>(options: EnvironmentOptions<K>): Environment<K> {
-  const { control, reads, open, isOutdated = () => false } = options;
+  const { control, reads, open, adapt } = options;
   /** Of the first reading: what was opened a moment before it is not opened again for it. */
   let generation: number | undefined;
   let current = { kept: open(defaultControl), users: 0 };
@@ -66,7 +66,10 @@ export function environmentOf<K extends Kept>(options: EnvironmentOptions<K>): E
     const now = await control.read();
     const risen = generation !== undefined && now.generation > generation;
     generation = Math.max(generation ?? now.generation, now.generation);
-    if (!risen && !isOutdated(current.kept, now)) return;
+    if (!risen) {
+      await adapt?.(current.kept, now);
+      return;
+    }
     const old = current;
     current = { kept: open(now), users: 0 };
     logger.info('clients and caches opened anew', { generation });

@@ -80,7 +80,7 @@ export const incidentSchema = z.object({
   confirmations: z.record(z.string(), byPerson).default({}),
   /** Whether somebody was told of it. */
   announced: z.boolean().default(false),
-  /** Topic and channel of those whom the escalation told, as JSON. */
+  /** Topic and channel of those whom the escalation told, and the topics that reach them at once, as JSON. */
   paged: z.set(z.string()).default(new Set()),
   /** More severe alarms of the same signal. */
   supersededBy: z.set(z.string()).default(new Set()),

@@ -3,6 +3,7 @@ import { SnsTopic } from 'aws-cdk-lib/aws-events-targets';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import type { Severity } from '../runbook/severity.ts';
+import { notMuted } from './mute-detail.ts';
 import { platformPrefix } from './platform-alarms.ts';
 
 export interface PlatformEndsProps {
@@ -31,8 +32,7 @@ export class PlatformEnds extends Construct {
             configuration: { description: [{ prefix: `${severity}: ` }] },
             previousState: { value: ['ALARM'] },
             state: { value: ['OK'] },
-            // "Alarm events and EventBridge": muted alarms still send events, with this.
-            muteDetail: [{ exists: false }],
+            muteDetail: notMuted,
           },
         },
         targets: [

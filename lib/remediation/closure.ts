@@ -12,6 +12,7 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { channelsAttribute } from '../observability/topics.ts';
+import { severities } from '../runbook/severity.ts';
 import { MachinePermissions, type PageTopics, type StoreTable } from './permissions.ts';
 import { format, IncidentWrites, inAnyCase, publish, task, why, whyItFailed } from './states.ts';
 
@@ -25,6 +26,9 @@ export interface ClosureProps {
   /** Names of the state machines of all playbooks that change something. */
   readonly playbooks: readonly string[];
 }
+
+const isAmong = (list: string, place: number, value: string): Condition =>
+  Condition.and(Condition.isPresent(`${list}[${place}]`), Condition.stringEqualsJsonPath(`${list}[${place}]`, value));
 
 /** How long giving back a change may take: `scale-delivery` steps down by half every 5 min, from 64 in half an hour. */
 const undoSeconds = 45 * 60;
@@ -131,6 +135,7 @@ export class Closure extends Construct {
         'alarm.$': '$.alarm',
         'ending.$': '$.ending',
         'says.$': '$.says',
+        'topic.$': '$.topic',
         'paged.$': 'States.StringToJson($$.Map.Item.Value)',
       },
       resultPath: JsonPath.DISCARD,
@@ -140,7 +145,12 @@ export class Closure extends Construct {
       topic: '$.paged.topic',
       attributes: { [channelsAttribute]: { DataType: 'String.Array', 'StringValue.$': '$.paged.channels' } },
     });
-    tell.itemProcessor(inAnyCase(message, new Pass(this, 'Told')));
+    const told = new Pass(this, 'Told');
+    tell.itemProcessor(
+      new Choice(this, 'Were they told at once')
+        .when(Condition.or(...severities.map((_, place) => isAmong('$.paged.atOnce', place, '$.topic'))), told)
+        .otherwise(inAnyCase(message, told)),
+    );
 
     const allUndone = new Choice(this, 'Was everything undone')
       .when(
@@ -186,6 +196,8 @@ export class Closure extends Construct {
       .when(Condition.isPresent('$.incident.Item.paged.SS[0]'), tell)
       .otherwise(check);
     inAnyCase(read, inAnyCase(atOnce, anyPaged));
+    // Entries of incidents that an earlier release opened can be others; whether all is undone is asked all the same.
+    tell.addCatch(check, { errors: [Errors.ALL], resultPath: '$.ignored' });
     tell.next(check);
     check.next(checkAny).next(allUndone);
     each.next(whichEnd);

@@ -17,7 +17,7 @@ import {
 import { Construct } from 'constructs';
 import { channelsAttribute } from '../observability/topics.ts';
 import { seconds } from '../runbook/quantity.ts';
-import type { Channel, EscalationStep } from '../runbook/runbook.ts';
+import type { Channel, EscalationStep, Severity } from '../runbook/runbook.ts';
 import { MachinePermissions, machineArn, type PageTopics, type StoreTable } from './permissions.ts';
 import { format, IncidentWrites, inAnyCase, publish, task } from './states.ts';
 
@@ -32,6 +32,8 @@ export interface EscalationProps {
   readonly conditions: ReadonlyMap<number, string>;
   /** ARN of a contact's topic. */
   readonly topic: (contact: string) => string;
+  /** ARNs of the topics of those who are told at once. */
+  readonly bySeverity: ReadonlyMap<Severity, string>;
   readonly operations: StoreTable;
   readonly topics: PageTopics;
 }
@@ -71,10 +73,6 @@ const isOver = (...over: readonly string[]) =>
 
 /** Topics of contacts filter by it: a contact has channels that a step does not use. */
 const attributesOf = (channels: object) => ({ [channelsAttribute]: { DataType: 'String.Array', ...channels } });
-
-/** As the incident keeps who was paged, and `Closure` reads it: a channel each, since another step may use others too. */
-const pagedEntries = (topic: string, channels: readonly Channel[]): string[] =>
-  channels.map(channel => JSON.stringify({ topic, channels: JSON.stringify([channel]) }));
 
 /**
  * The runbook's escalation as a state machine: who is told how long after the alarm, while the incident is open and nobody has
@@ -179,7 +177,7 @@ export class Escalation extends Construct {
       `Write ${step.name}`,
       'page',
       `after ${after}: ${step.contact} by ${step.channels.join(', ')}`,
-      { add: { paged: { SS: pagedEntries(topic, step.channels) } } },
+      { add: { paged: { SS: this.pagedEntries(step) } } },
     );
     const failed = this.writes.note(
       this,
@@ -194,6 +192,26 @@ export class Escalation extends Construct {
     return page;
   }
 
+  /**
+   * As the incident keeps who was paged, and `Closure` reads it: a channel each, since another step may use others too, with
+   * the topics that reach the contact there as well.
+   */
+  private pagedEntries({ contact, channels }: Step): string[] {
+    const { steps, topic, bySeverity } = this.props;
+    const reaches = (channel: Channel, severity: Severity) =>
+      steps.some(
+        step =>
+          isFirstPage(step) &&
+          step.contact === contact &&
+          step.channels.includes(channel) &&
+          (step.severities?.includes(severity) ?? true),
+      );
+    return channels.map(channel => {
+      const atOnce = [...bySeverity].flatMap(([severity, arn]) => (reaches(channel, severity) ? [arn] : []));
+      return JSON.stringify({ topic: topic(contact), channels: JSON.stringify([channel]), atOnce });
+    });
+  }
+
   private begin(step: Step, next: State): State {
     const { prefix, conditions, topic } = this.props;
     const alarm = conditions.get(step.index);
@@ -206,7 +224,7 @@ export class Escalation extends Construct {
           contact: step.contact,
           channels: JSON.stringify(step.channels),
           topic: topic(step.contact),
-          paged: pagedEntries(topic(step.contact), step.channels),
+          paged: this.pagedEntries(step),
           told: 0,
           ...(alarm !== undefined && { condition: alarm }),
           ...(step.everySeconds !== undefined && { everySeconds: step.everySeconds }),

@@ -8,6 +8,7 @@ import { Construct } from 'constructs';
 import type { responderVariables } from '../../lambdas/responder/variables.ts';
 import type { VariablesOf } from '../../lambdas/shared/variables.ts';
 import type { Environment } from '../config/environment.ts';
+import { notMuted } from '../observability/mute-detail.ts';
 import { runbookLink } from '../observability/runbook-link.ts';
 import type { Topics } from '../observability/topics.ts';
 import { Handler } from '../realtime/handler.ts';
@@ -102,6 +103,7 @@ export class Remediation extends Construct {
       steps: runbook.escalation,
       conditions,
       topic: contact => arnOf(byContact.get(contact), contact),
+      bySeverity: new Map([...bySeverity].map(([severity, { topicArn }]) => [severity, topicArn])),
       operations,
       topics: contactTopics,
     });
@@ -154,9 +156,7 @@ export class Remediation extends Construct {
           alarmName: [{ prefix: `${prefix}-` }],
           state: { value: ['ALARM'], actionsSuppressedBy: [{ exists: false }] },
           previousState: { value: [{ 'anything-but': ['ALARM'] }] },
-          // "Alarm events and EventBridge": muted alarms still send events, with this. Of an object `exists` is never true: it
-          // "works only on leaf nodes" ("Comparison operators for use in event patterns").
-          muteDetail: { mutedBy: [{ exists: false }], muteWindowStart: [{ exists: false }] },
+          muteDetail: notMuted,
         },
       },
       targets: [

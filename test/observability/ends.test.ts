@@ -1,7 +1,7 @@
 import { readAssembly } from '../../local/assembly/assembly.ts';
 import type { Place, Resource } from '../../local/assembly/resource.ts';
 import { stateChangeEvent } from '../../local/cloudwatch/alarm-event.ts';
-import { Alarms } from '../../local/cloudwatch/alarms.ts';
+import { Alarms, type Mute } from '../../local/cloudwatch/alarms.ts';
 import type { AlarmState } from '../../local/cloudwatch/evaluation.ts';
 import { identities as cloudWatchIdentities } from '../../local/cloudwatch/identities.ts';
 import { MetricStore } from '../../local/cloudwatch/metric-store.ts';
@@ -36,7 +36,12 @@ class Ends {
     return this.resources.filter(({ type }) => /^AWS::CloudWatch::(Composite)?Alarm$/.test(type));
   }
 
-  async told(alarm: Resource, ...states: readonly AlarmState[]): Promise<{ topic: string; message: string }[]> {
+  /** @param mute the window that the alarm is muted in meanwhile */
+  async told(
+    alarm: Resource,
+    states: readonly AlarmState[],
+    mute?: Mute,
+  ): Promise<{ topic: string; message: string }[]> {
     const told: { topic: string; message: string }[] = [];
     const log: string[] = [];
     const write = (_: string, component: string, message: string) => log.push(`${component}: ${message}`);
@@ -68,7 +73,7 @@ class Ends {
     let previous = alarms.status(declared.name);
     for (const state of states) {
       const current = { ...previous, state };
-      events.putEvent(stateChangeEvent({ alarm: declared, previous, current, mute: undefined }));
+      events.putEvent(stateChangeEvent({ alarm: declared, previous, current, mute }));
       previous = current;
     }
     await events.close();
@@ -97,7 +102,7 @@ describe.each(services)('%s', service => {
     expect(platform.filter(({ stack }) => stack.endsWith('Remediation')).length).toBeGreaterThan(10);
     for (const alarm of platform) {
       const [topic = ''] = alarm.properties.AlarmActions as string[];
-      const told = await ends.told(alarm, 'OK', 'ALARM', 'OK');
+      const told = await ends.told(alarm, ['OK', 'ALARM', 'OK']);
       expect([alarm.physicalId, told]).toEqual([
         alarm.physicalId,
         [{ topic: topic.slice(topic.lastIndexOf(':') + 1), message: expect.stringContaining(alarm.physicalId) }],
@@ -105,14 +110,25 @@ describe.each(services)('%s', service => {
     }
   });
 
+  it('tells nothing of a platform alarm that is muted', async () => {
+    const [alarm] = platform;
+    if (!alarm) throw new Error('no platform alarm');
+    const window = { start: 0, end: Number.POSITIVE_INFINITY };
+    const rule = { arn: 'arn', name: 'night', resource: alarm, alarms: new Set([alarm.physicalId]), recurring: false };
+    const forever = { startsAt: window.start, expiresAt: window.end, windowAt: () => window };
+    const mute: Mute = { rule: { ...rule, ...forever }, start: 0, end: 3_600_000 };
+    expect(await ends.told(alarm, ['OK', 'ALARM', 'OK'])).toHaveLength(1);
+    expect(await ends.told(alarm, ['OK', 'ALARM', 'OK'], mute)).toEqual([]);
+  });
+
   it('tells nothing of other alarms by events, nor of the first evaluation', async () => {
     const [alarm] = platform;
     if (!alarm) throw new Error('no platform alarm');
-    expect(await ends.told(alarm, 'OK')).toEqual([]);
-    expect(await ends.told(alarm, 'ALARM')).toEqual([]);
+    expect(await ends.told(alarm, ['OK'])).toEqual([]);
+    expect(await ends.told(alarm, ['ALARM'])).toEqual([]);
     const others = ends
       .alarms()
       .filter(({ physicalId, type }) => !physicalId.startsWith('platform-') && type === 'AWS::CloudWatch::Alarm');
-    for (const other of others.slice(0, 3)) expect(await ends.told(other, 'OK', 'ALARM', 'OK')).toEqual([]);
+    for (const other of others.slice(0, 3)) expect(await ends.told(other, ['OK', 'ALARM', 'OK'])).toEqual([]);
   });
 });

@@ -3,15 +3,21 @@ import { fanOutVariables } from '../../../lambdas/fan-out/variables.ts';
 import { dynamoDbControl } from '../../../lambdas/shared/control.ts';
 import { functionControl } from '../../../lambdas/shared/environment.ts';
 import { useRoleCredentials } from '../credentials.ts';
+import { type ScriptedServer, startScriptedServer } from '../scripted-server.ts';
 import { type LocalTables, startTables } from '../tables.ts';
 
 useRoleCredentials();
 
 let tables: LocalTables;
+let gateway: ScriptedServer;
 beforeAll(async () => {
+  gateway = await startScriptedServer(() => ({ status: 200 }));
   tables = await startTables({ replicationLagMs: 0 });
 });
-afterAll(() => tables.close());
+afterAll(async () => {
+  await gateway.close();
+  await tables.close();
+});
 
 const variables = fanOutVariables.parse({
   CONNECTIONS_TABLE: 'Connections',
@@ -33,7 +39,7 @@ const variables = fanOutVariables.parse({
   SHARD_SIZE: '10',
 });
 
-test('the clients are opened anew when the generation has risen, or the parallelism is another, and only then', async () => {
+test('the clients are opened anew when the generation has risen, and only then; another parallelism is another pool', async () => {
   const { region, endpoint } = tables.client.config;
   const { hostname, port, protocol } = (await endpoint?.()) ?? {};
   process.env.AWS_ENDPOINT_URL = `${protocol}//${hostname}:${port}`;
@@ -46,7 +52,10 @@ test('the clients are opened anew when the generation has risen, or the parallel
   const now = Date.now();
   let later = 0;
   const clock = jest.spyOn(Date, 'now').mockImplementation(() => now + later);
-  const environment = fanOutEnvironment(variables, functionControl('Operations'));
+  const environment = fanOutEnvironment(
+    { ...variables, CALLBACK_URL: `${gateway.url}/prod`, POSTS_PER_SECOND: 1_000, POST_BURST: 100 },
+    functionControl('Operations'),
+  );
   const current = () => environment.run(async clients => clients);
   const first = await current();
   const following = async (generation: number, postParallelism: number | null = null) => {
@@ -59,10 +68,21 @@ test('the clients are opened anew when the generation has risen, or the parallel
   const second = await following(4);
   expect(second).not.toBe(first);
   expect(await following(4)).toBe(second);
-  const third = await following(4, 20);
+  const sockets = async () => {
+    const before = gateway.sockets;
+    await Promise.all(Array.from({ length: 40 }, (_, n) => second.callback.post(`${n}=`, 'x')));
+    return gateway.sockets - before;
+  };
+  expect([second.parallelism, await sockets()]).toEqual([10, 10]);
+  expect(await following(4, 20)).toBe(second);
+  expect([second.parallelism, await sockets()]).toEqual([20, 20]);
+  expect(await following(4, 20)).toBe(second);
+  expect(await sockets()).toBe(0);
+  expect(await following(4)).toBe(second);
+  expect([second.parallelism, await sockets()]).toEqual([10, 10]);
+  const third = await following(5, 20);
   expect(third).not.toBe(second);
-  expect([second.parallelism, third.parallelism]).toEqual([10, 20]);
-  expect(await following(4, 20)).toBe(third);
+  expect(third.parallelism).toBe(20);
   await third.end();
   clock.mockRestore();
 });

@@ -1,4 +1,4 @@
-import { type Callback, type CallbackOptions, signedCallback } from '../../../lambdas/shared/callback.ts';
+import { type CallbackOptions, type SocketCallback, signedCallback } from '../../../lambdas/shared/callback.ts';
 import type { Authenticated } from '../../../local/iam/credentials.ts';
 import { credentials, useRoleCredentials } from '../credentials.ts';
 import { type ScriptedAnswer, type ScriptedServer, startScriptedServer } from '../scripted-server.ts';
@@ -6,7 +6,7 @@ import { type ScriptedAnswer, type ScriptedServer, startScriptedServer } from '.
 const role = useRoleCredentials();
 
 let gateway: ScriptedServer;
-let answer: (n: number) => ScriptedAnswer;
+let answer: (n: number) => ScriptedAnswer | Promise<ScriptedAnswer>;
 let signedBy: (Authenticated | Error)[];
 
 beforeEach(async () => {
@@ -19,7 +19,7 @@ beforeEach(async () => {
 });
 afterEach(() => gateway.close());
 
-const callback = (options: Partial<CallbackOptions> = {}): Callback =>
+const callback = (options: Partial<CallbackOptions> = {}): SocketCallback =>
   signedCallback({ url: `${gateway.url}/prod`, timeoutMs: 2_000, connections: 2, ...options });
 
 const signature = { principal: { kind: 'role', arn: role }, service: 'execute-api' };
@@ -86,6 +86,26 @@ describe('a post', () => {
     await post('again=', 'x');
     expect(gateway.requests).toHaveLength(11);
     expect(gateway.sockets).toBe(2);
+  });
+
+  test('goes by as many sockets as it is told to have, and what was under way ends as it would have', async () => {
+    const { post, resize } = callback();
+    const answered = Promise.withResolvers<ScriptedAnswer>();
+    const twoAreUnderWay = new Promise<void>(resolve => {
+      answer = n => {
+        if (n === 2) resolve();
+        return n <= 2 ? answered.promise : { status: 200 };
+      };
+    });
+    const early = Array.from({ length: 10 }, (_, n) => post(`${n}=`, 'x'));
+    await twoAreUnderWay;
+    const resized = resize(5);
+    const late = Array.from({ length: 20 }, (_, n) => post(`late ${n}=`, 'x'));
+    await Promise.all(late);
+    answered.resolve({ status: 200 });
+    await resized;
+    expect(new Set(await Promise.all([...early, ...late]))).toEqual(new Set(['delivered']));
+    expect(gateway.sockets).toBe(7);
   });
 
   test('after a pause, in which the gateway may have closed them, takes new sockets', async () => {

@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { notMuted } from '../../../lib/observability/mute-detail.ts';
 import { parseEventPattern } from '../../../local/events/event-pattern.ts';
 
 const event = {
@@ -12,6 +13,7 @@ const event = {
     nothing: null,
     empty: '',
     state: { value: 'ALARM' },
+    muted: { mutedBy: 'arn:c', muteWindowStart: '2030-01-01T00:00:00.000+0000' },
     items: [
       { kind: 'a', size: 1 },
       { kind: 'b', size: 2 },
@@ -55,7 +57,9 @@ test.each<[object, boolean]>([
   [{ detail: { nothing: [{ exists: true }] } }, true],
   [{ detail: { state: [{ exists: true }] } }, false],
   [{ missing: { inner: [{ exists: false }] } }, true],
-  [{ detail: { state: { actionsSuppressedBy: [{ exists: false }] }, muteDetail: [{ exists: false }] } }, true],
+  [{ detail: { state: { actionsSuppressedBy: [{ exists: false }] }, muteDetail: notMuted } }, true],
+  [{ detail: { muted: notMuted } }, false],
+  [{ detail: { muted: [{ exists: false }] } }, true],
   [{ detail: { count: [{ numeric: ['>', 4, '<=', 5] }] } }, true],
   [{ detail: { count: [{ numeric: ['=', 4] }] } }, false],
   [{ detail: { alarmName: [{ numeric: ['>', 0] }] } }, false],
