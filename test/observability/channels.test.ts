@@ -246,7 +246,7 @@ describe.each(services)('%s', name => {
 it('an incident that an earlier release opened ends, though who else was paged is not told', async () => {
   const service = new Service('archon', await resourcesOf('archon'));
   const { told } = await service.end('P1', { paged: { SS: [service.topic('team-lead')] } });
-  expect(told.map(({ who }) => who.sort())).toEqual([['operator PagerDuty', 'operator Slack']]);
+  expect(told.map(({ who }) => [...who].sort())).toEqual([['operator PagerDuty', 'operator Slack']]);
 });
 
 it('nobody is woken for P3', async () => {
