@@ -15,6 +15,8 @@ const throttling: ReadonlySet<string> = new Set([
   'RequestLimitExceeded',
 ]);
 
+const writes: ReadonlySet<string> = new Set(['PutItem', 'UpdateItem', 'DeleteItem', 'BatchWriteItem']);
+
 /** A table's name, also from its ARN. */
 const nameOf = (table: string): string => table.slice(table.lastIndexOf('/') + 1);
 
@@ -44,8 +46,11 @@ export function measuredDynamoDb(dynamodb: AwsService, sink: MetricSink): AwsSer
     for (const TableName of tablesOf(call.body)) {
       const dimensions = { TableName, Operation };
       if (code === undefined) put('SuccessfulRequestLatency', dimensions, performance.now() - startedAt);
-      else if (throttling.has(code)) put('ThrottledRequests', dimensions);
-      else if (status >= 500) put('SystemErrors', dimensions);
+      else if (throttling.has(code)) {
+        put('ThrottledRequests', dimensions);
+        // "DynamoDB metrics and dimensions": the events, by the table alone.
+        put(writes.has(Operation) ? 'WriteThrottleEvents' : 'ReadThrottleEvents', { TableName });
+      } else if (status >= 500) put('SystemErrors', dimensions);
       else if (code === 'ConditionalCheckFailedException') put('ConditionalCheckFailedRequests', { TableName });
     }
   }

@@ -56,8 +56,11 @@ it('SQS publishes what is in a queue, and what it did since the last time', () =
 });
 
 describe('DynamoDB publishes', () => {
-  async function request(body: object, answer: () => Promise<AwsReply>): Promise<void> {
-    const call = { headers: { 'x-amz-target': 'DynamoDB_20120810.Query' }, body: Buffer.from(JSON.stringify(body)) };
+  async function request(body: object, answer: () => Promise<AwsReply>, operation = 'Query'): Promise<void> {
+    const call = {
+      headers: { 'x-amz-target': `DynamoDB_20120810.${operation}` },
+      body: Buffer.from(JSON.stringify(body)),
+    };
     await measuredDynamoDb({ handle: answer }, sink)
       .handle(call as unknown as AwsCall)
       .catch(() => {});
@@ -78,7 +81,7 @@ describe('DynamoDB publishes', () => {
     [
       'throttling',
       failing('ProvisionedThroughputExceededException'),
-      ['AWS/DynamoDB ThrottledRequests Messages/Query 1 Count'],
+      ['AWS/DynamoDB ThrottledRequests Messages/Query 1 Count', 'AWS/DynamoDB ReadThrottleEvents Messages 1 Count'],
     ],
     ['its own errors', failing('InternalServerError', 500), ['AWS/DynamoDB SystemErrors Messages/Query 1 Count']],
     ["users' errors of the account", failing('ValidationException'), ['AWS/DynamoDB UserErrors  1 Count']],
@@ -96,8 +99,15 @@ describe('DynamoDB publishes', () => {
     await request({ RequestItems: { A: {}, B: {} } }, failing('ThrottlingException'));
     expect(published).toEqual([
       'AWS/DynamoDB ThrottledRequests A/Query 1 Count',
+      'AWS/DynamoDB ReadThrottleEvents A 1 Count',
       'AWS/DynamoDB ThrottledRequests B/Query 1 Count',
+      'AWS/DynamoDB ReadThrottleEvents B 1 Count',
     ]);
+  });
+
+  it('throttled writes apart from reads, as StoreThrottles reads them', async () => {
+    await request({ TableName }, failing('ThrottlingException'), 'UpdateItem');
+    expect(published).toContain('AWS/DynamoDB WriteThrottleEvents Messages 1 Count');
   });
 });
 
