@@ -151,7 +151,7 @@ export class Attempts {
       'Tell that the playbook failed',
       format('{}: playbook failed', '$.plan.subject'),
       format(
-        'Incident {}: {} failed: {}\nWhat it may have changed is given back, and what comes next is tried. Runbook: {}',
+        'Incident {}: {} failed: {}\nWhat it may have changed is being given back, and what comes next is tried. Runbook: {}',
         '$.id',
         '$.attempt.next.says',
         why,
