@@ -8,8 +8,9 @@ import { logger } from '../shared/logger.ts';
 import { dynamoDbMessageLog } from '../shared/message-log.ts';
 import { pacedCallback, postPace } from '../shared/post-pace.ts';
 import { dynamoDbPresence } from '../shared/presence.ts';
+import { mostPosts } from './most-posts.ts';
 import { quotaParts } from './quota-parts.ts';
-import { type fanOutVariables, mostPosts } from './variables.ts';
+import type { fanOutVariables } from './variables.ts';
 
 /**
  * Everything of a function environment that holds a connection or remembers something.

@@ -1,6 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import { Choice, Condition, Pass, Result, type State, Wait, WaitTime } from 'aws-cdk-lib/aws-stepfunctions';
-import { mostPosts } from '../../../lambdas/fan-out/variables.ts';
+import { mostPosts } from '../../../lambdas/fan-out/most-posts.ts';
 import { deliveryRates } from '../../realtime/delivery-rates.ts';
 import { playbooks } from '../../runbook/playbooks.ts';
 import type { Settings } from '../../runbook/settings.ts';
