@@ -1,4 +1,4 @@
-import { type Incident, undoOrder } from '../../lambdas/shared/incidents.ts';
+import { type Incident, nothingAutomaticIsLeft, runsPlaybook, undoOrder } from '../../lambdas/shared/incidents.ts';
 import type { Runbook } from '../../lib/runbook/runbook.ts';
 import { figuresOf } from './figures.ts';
 import { minutesBetween, utc } from './times.ts';
@@ -115,7 +115,7 @@ function impact({ timeline }: Incident, rows: readonly (readonly string[])[]): s
 function durations(incident: Incident): string[][] {
   const { alarmAt, pagedAt, closedAt, acknowledged, timeline, windowSeconds } = incident;
   const held = alarmAt === undefined ? undefined : new Date(Date.parse(alarmAt) - windowSeconds * 1000).toISOString();
-  const acted = timeline.find(({ kind, text }) => kind === 'action' && text.startsWith('runs '))?.at;
+  const acted = timeline.find(({ kind, text }) => kind === 'action' && text.startsWith(runsPlaybook))?.at;
   const at = (time: string | undefined) => (time === undefined ? '' : ` (${utc(time)})`);
   return [
     [`the condition held, at the latest${at(held)}`, `alarm${at(alarmAt)}`, minutesBetween(held, alarmAt)],
@@ -153,7 +153,7 @@ function ticks({ confirmations }: Incident, runbook: Pick<Runbook, 'recovery'>):
 /** What follows from the incident itself; the rest is for people. */
 function actions(incident: Incident, runbook: Pick<Runbook, 'recovery'>): string[][] {
   const { alarm, confirmations, timeline } = incident;
-  const handedOver = timeline.some(({ text }) => text.startsWith('nothing automatic is left'));
+  const handedOver = timeline.some(({ text }) => text.startsWith(nothingAutomaticIsLeft));
   const what = [
     ...undoOrder(incident).map(({ playbook }) => `Give back what ${playbook} changed`),
     ...timeline.flatMap(({ kind, text }) => (kind === 'failure' ? [`Mend: ${text}`] : [])),

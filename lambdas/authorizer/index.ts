@@ -1,5 +1,6 @@
 import type { APIGatewayAuthorizerResult, APIGatewayRequestAuthorizerEvent } from 'aws-lambda';
 import { createRemoteJWKSet } from 'jose';
+import { readTimeoutMs } from '../shared/control.ts';
 import { environmentOf, functionControl } from '../shared/environment.ts';
 import { logger } from '../shared/logger.ts';
 import { serviceMetrics } from '../shared/metrics.ts';
@@ -13,7 +14,7 @@ const variables = readVariables(authorizerVariables);
 const metrics = serviceMetrics();
 const environment = environmentOf({
   // A handshake needs nothing of it: at first, too, it is not held up for longer than this.
-  control: functionControl(variables.OPERATIONS_TABLE, { firstTimeoutMs: 500 }),
+  control: functionControl(variables.OPERATIONS_TABLE, { firstTimeoutMs: readTimeoutMs }),
   reads: 'alongside',
   open() {
     const rules: AdmissionRules = {

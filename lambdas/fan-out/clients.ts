@@ -8,11 +8,9 @@ import { logger } from '../shared/logger.ts';
 import { dynamoDbMessageLog } from '../shared/message-log.ts';
 import { pacedCallback, postPace } from '../shared/post-pace.ts';
 import { dynamoDbPresence } from '../shared/presence.ts';
+import { mostPosts } from './most-posts.ts';
 import { quotaParts } from './quota-parts.ts';
 import type { fanOutVariables } from './variables.ts';
-
-/** "Lambda quotas": 1,024 file descriptors, and each post under way holds a socket. */
-const maxParallelism = 500;
 
 /**
  * Everything of a function environment that holds a connection or remembers something.
@@ -65,7 +63,7 @@ export type Clients = ReturnType<typeof openClients>;
 
 /** Posts under way at once, as the control record has it or the setting, and no more than there can be sockets. */
 export const parallelismOf = ({ postParallelism }: Pick<Control, 'postParallelism'>, setting: number): number =>
-  Math.min(maxParallelism, postParallelism ?? setting);
+  Math.min(mostPosts, postParallelism ?? setting);
 
 /** The clients of a function environment. */
 export const fanOutEnvironment = (

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import { type ConnectionCount, dynamoDbConnectionCount } from '../shared/connection-count.ts';
+import { readTimeoutMs } from '../shared/control.ts';
 import { dynamoDb } from '../shared/dynamodb.ts';
 import { environmentOf, functionControl } from '../shared/environment.ts';
 import { logger } from '../shared/logger.ts';
@@ -9,7 +10,8 @@ import { healthVariables } from './variables.ts';
 
 const variables = readVariables(healthVariables);
 const environment = environmentOf({
-  control: functionControl(variables.OPERATIONS_TABLE),
+  // At first, too: an answer would wait for it beyond its own patience, and needs nothing of it.
+  control: functionControl(variables.OPERATIONS_TABLE, { firstTimeoutMs: readTimeoutMs }),
   reads: 'alongside',
   open() {
     const client = dynamoDb();

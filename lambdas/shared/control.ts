@@ -72,7 +72,7 @@ export interface ControlStore extends ControlReader {
 /** How stale a control record may be. */
 const keptMs = 2_000;
 /** A function answers by the last known record rather than late: the SDK's own tries take 6 s … */
-const readTimeoutMs = 500;
+export const readTimeoutMs = 500;
 /** … but at first nothing is known, and the connection to the store is made meanwhile. */
 const firstTimeoutMs = 2_000;
 

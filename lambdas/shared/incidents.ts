@@ -34,6 +34,11 @@ export const timelineEntry = z.object({
 });
 export type TimelineEntry = z.infer<typeof timelineEntry>;
 
+/** How the timeline's entry begins that a playbook is run; its name and parameters follow. */
+export const runsPlaybook = 'runs ';
+/** How the timeline's entry begins that people have it from here on. */
+export const nothingAutomaticIsLeft = 'nothing automatic is left';
+
 /** A change to give back. */
 export const pendingUndo = z.object({
   playbook: z.string(),

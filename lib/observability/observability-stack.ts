@@ -5,6 +5,7 @@ import type { Construct } from 'constructs';
 import type { Environment } from '../config/environment.ts';
 import type { RealtimeStack } from '../realtime/realtime-stack.ts';
 import type { Runbook, Severity } from '../runbook/runbook.ts';
+import { paging } from '../runbook/severity.ts';
 import { AlarmLimits } from './alarm-limits.ts';
 import { awsDimensions } from './aws-dimensions.ts';
 import { PlatformAlarms } from './platform-alarms.ts';
@@ -23,8 +24,7 @@ export interface ObservabilityStackProps extends StackProps {
   readonly realtime: RealtimeStack;
 }
 
-/** Severities whose alarms call a person by themselves, whatever else works. */
-const paging: ReadonlySet<Severity> = new Set(['P0', 'P1']);
+const isPaging = (severity: Severity): boolean => paging.includes(severity);
 
 /** The runbook's thresholds as alarms, its criteria of recovery, who is told, and a dashboard. */
 export class ObservabilityStack extends Stack {
@@ -61,14 +61,14 @@ export class ObservabilityStack extends Stack {
       alarms: runbook.alarms,
       metrics,
       link,
-      paged: ({ severity }) => (paging.has(severity) ? told(severity) : undefined),
+      paged: ({ severity }) => (isPaging(severity) ? told(severity) : undefined),
     });
     const severities = new SeverityAlarms(this, 'Severities', {
       prefix,
       alarms: runbook.alarms,
       byName: this.alarms.byName,
       link: link(),
-      told: severity => (paging.has(severity) ? undefined : told(severity)),
+      told: severity => (isPaging(severity) ? undefined : told(severity)),
     });
     this.recovery = new RecoveryAlarms(this, 'Recovery', { prefix, metrics, link, recovery: runbook.recovery });
     this.escalation = new EscalationAlarms(this, 'Escalation', {

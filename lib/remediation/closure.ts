@@ -12,7 +12,7 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { channelsAttribute } from '../observability/topics.ts';
-import { severities } from '../runbook/severity.ts';
+import { paging, severities } from '../runbook/severity.ts';
 import { MachinePermissions, type PageTopics, type StoreTable } from './permissions.ts';
 import { format, IncidentWrites, inAnyCase, publish, task, why, whyItFailed } from './states.ts';
 
@@ -117,8 +117,8 @@ export class Closure extends Construct {
         TableName: operations.tableName,
         Key: { record: { 'S.$': "States.Format('incident#{}', $.id)" } },
         ConsistentRead: true,
-        ProjectionExpression: '#paged',
-        ExpressionAttributeNames: { '#paged': 'paged' },
+        ProjectionExpression: '#severity, #announced, #paged',
+        ExpressionAttributeNames: { '#severity': 'severity', '#announced': 'announced', '#paged': 'paged' },
       },
       resultPath: '$.incident',
     });
@@ -195,7 +195,22 @@ export class Closure extends Construct {
     const anyPaged = new Choice(this, 'Was anybody else paged')
       .when(Condition.isPresent('$.incident.Item.paged.SS[0]'), tell)
       .otherwise(check);
-    inAnyCase(read, inAnyCase(atOnce, anyPaged));
+    const anyTold = new Choice(this, 'Was anybody told', {
+      comment:
+        'A superseded incident is announced to nobody; of P0 and P1 the alarm itself tells. Where it is not known, they are told',
+    })
+      .when(
+        Condition.and(
+          Condition.isPresent('$.incident.Item.severity.S'),
+          ...paging.map(severity => Condition.not(Condition.stringEquals('$.incident.Item.severity.S', severity))),
+          Condition.isNotPresent('$.incident.Item.announced'),
+          Condition.isNotPresent('$.incident.Item.paged'),
+        ),
+        check,
+      )
+      .otherwise(atOnce);
+    inAnyCase(atOnce, anyPaged);
+    inAnyCase(read, anyTold);
     // Entries of incidents that an earlier release opened can be others; whether all is undone is asked all the same.
     tell.addCatch(check, { errors: [Errors.ALL], resultPath: '$.ignored' });
     tell.next(check);

@@ -243,6 +243,18 @@ describe.each(services)('%s', name => {
   });
 });
 
+it.each([
+  ['a superseded one of P2, which nobody was told of, to nobody', 'P2', {}, []],
+  ['a superseded one of P3, which nobody was told of, to nobody', 'P3', {}, []],
+  ['one of P2 that was announced', 'P2', { announced: { BOOL: true } }, ['operator PagerDuty', 'operator Slack']],
+  // Of these the alarm itself tells.
+  ['a superseded one of P1', 'P1', {}, ['operator PagerDuty', 'operator Slack']],
+])('the end is told of %s', async (_, severity, record, expected) => {
+  const service = new Service('archon', await resourcesOf('archon'));
+  const { told } = await service.end(severity, { severity: { S: severity }, ...record });
+  expect(told.flatMap(({ who }) => who).sort()).toEqual(expected);
+});
+
 it('an incident that an earlier release opened ends, though who else was paged is not told', async () => {
   const service = new Service('archon', await resourcesOf('archon'));
   const { told } = await service.end('P1', { paged: { SS: [service.topic('team-lead')] } });

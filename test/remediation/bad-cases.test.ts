@@ -162,7 +162,7 @@ test('a playbook that is given up is given back what it had begun, and people re
   await incident(says('runs flush-backlog'));
   await shop.until(async () => ('flush' in (await control()) ? true : undefined), 'the flush');
   await incident(says('flush-backlog, try 1 of 1 failed: States.Timeout'));
-  expect(await paged('Hanging', 'playbook failed', told)).toContain('given back');
+  expect(await paged('Hanging', 'playbook failed', told)).toContain('being given back');
   await shop.until(async () => ('flush' in (await control()) ? undefined : true), 'the end of the flush');
   calm('Hanging');
   await incident(closed);

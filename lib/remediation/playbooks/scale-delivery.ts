@@ -1,5 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import { Choice, Condition, Pass, Result, type State, Wait, WaitTime } from 'aws-cdk-lib/aws-stepfunctions';
+import { mostPosts } from '../../../lambdas/fan-out/most-posts.ts';
 import { deliveryRates } from '../../realtime/delivery-rates.ts';
 import { playbooks } from '../../runbook/playbooks.ts';
 import type { Settings } from '../../runbook/settings.ts';
@@ -17,8 +18,6 @@ import type { Playbook, PlaybookStates } from './playbook.ts';
 
 /** chat-backend's rule: up at once, down after 5 minutes, half at a time. */
 const downAfter = Duration.minutes(5);
-/** Sockets of one function environment, as fan-out has them ("Lambda quotas": 1,024 file descriptors). */
-const mostPosts = 500;
 
 /** What each figure that a runbook can ask for means here; by index, since JSONPath can look up and not multiply. */
 export interface DeliverySteps {

@@ -42,7 +42,7 @@ export function approving(steps: ResponderSteps, endings: Endings, { approved, o
     'Ask for approval',
     format('{}: approve?', '$.plan.subject'),
     format(
-      `{} wants to run {}.\n${command} approve {}\n${command} reject {}\nNo answer in 30 minutes is a no. Runbook: {}`,
+      `{} wants to run {}.\n${command} approve {}\n${command} reject {}\nNo answer in ${approvalSeconds / 60} minutes is a no. Runbook: {}`,
       '$.id',
       '$.attempt.next.says',
       '$.id',

@@ -1,4 +1,5 @@
 import { Choice, Condition, type CustomState, Errors, Pass } from 'aws-cdk-lib/aws-stepfunctions';
+import { runsPlaybook } from '../../../lambdas/shared/incidents.ts';
 import { askWhetherToStop, format, inAnyCase, isToStop, task, why, whyItFailed } from '../states.ts';
 import { approving } from './approval.ts';
 import type { Endings } from './endings.ts';
@@ -108,7 +109,7 @@ export class Attempts {
       this.steps.scope,
       'Write what is run',
       'action',
-      format('runs {}', '$.attempt.next.says'),
+      format(`${runsPlaybook}{}`, '$.attempt.next.says'),
     );
     const named = new Pass(this.steps.scope, 'Name its execution', {
       parameters: { 'name.$': 'States.UUID()' },
@@ -151,7 +152,7 @@ export class Attempts {
       'Tell that the playbook failed',
       format('{}: playbook failed', '$.plan.subject'),
       format(
-        'Incident {}: {} failed: {}\nWhat it may have changed is given back, and what comes next is tried. Runbook: {}',
+        'Incident {}: {} failed: {}\nWhat it may have changed is being given back, and what comes next is tried. Runbook: {}',
         '$.id',
         '$.attempt.next.says',
         why,

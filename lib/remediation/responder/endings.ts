@@ -1,4 +1,5 @@
 import { Choice, Condition, type CustomState } from 'aws-cdk-lib/aws-stepfunctions';
+import { nothingAutomaticIsLeft } from '../../../lambdas/shared/incidents.ts';
 import { format, inAnyCase, task } from '../states.ts';
 import type { ResponderSteps } from './steps.ts';
 
@@ -51,7 +52,7 @@ export class Endings {
       this.steps.scope,
       'Write that people are needed',
       'decision',
-      'nothing automatic is left; people have it now',
+      `${nothingAutomaticIsLeft}; people have it now`,
       {
         set: { status: { S: 'escalated' } },
       },
@@ -61,7 +62,7 @@ export class Endings {
       'Hand over',
       format('{}: over to you', '$.plan.subject'),
       format(
-        `Incident {} is not over, and nothing automatic is left: {}\nWhat was changed stays until it is over, or: ${command} stop {}\nRunbook: {}`,
+        `Incident {} is not over, and ${nothingAutomaticIsLeft}: {}\nWhat was changed stays until it is over, or: ${command} stop {}\nRunbook: {}`,
         '$.id',
         '$.mode.says',
         '$.id',
