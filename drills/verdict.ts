@@ -1,4 +1,4 @@
-import type { Incident } from '../lambdas/shared/incidents.ts';
+import { type Incident, nothingAutomaticIsLeft, runsPlaybook } from '../lambdas/shared/incidents.ts';
 import type { EscalationStep, Severity } from '../lib/runbook/runbook.ts';
 import type { Told } from './environment.ts';
 
@@ -11,7 +11,8 @@ export type Outcome = 'recovered' | 'escalated' | 'cleared' | 'superseded' | 'no
 
 /** Playbooks that were run for an incident, in order. */
 export function playbooksOf({ timeline }: Pick<Incident, 'timeline'>): readonly string[] {
-  return [...new Set(timeline.flatMap(({ text }) => /^runs ([a-z-]+)/.exec(text)?.[1] ?? []))];
+  const runs = timeline.flatMap(({ text }) => (text.startsWith(runsPlaybook) ? [text.slice(runsPlaybook.length)] : []));
+  return [...new Set(runs.map(run => /^[a-z-]+/.exec(run)?.[0] ?? run))];
 }
 
 /** Whether a playbook that another incident had run was awaited for this one: two alarms can have one cause. */
@@ -26,7 +27,7 @@ export function outcomeOf(
   if (incident?.status !== 'closed') return undefined;
   if (incident.supersededBy.size > 0) return 'superseded';
   // Handed over and closed since: people had it.
-  if (incident.timeline.some(({ text }) => text.startsWith('nothing automatic is left'))) return 'escalated';
+  if (incident.timeline.some(({ text }) => text.startsWith(nothingAutomaticIsLeft))) return 'escalated';
   return playbooksOf(incident).length > 0 || awaited(incident) ? 'recovered' : 'cleared';
 }
 
