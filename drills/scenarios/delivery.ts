@@ -20,7 +20,7 @@ export const postsAreSlow =
   () =>
     faulty(`each post takes ${delayMs} ms`, [slowPosts(delayMs)], {
       changes: [fewPosts],
-      audience: { ...largeRoom, perSecond: 1 },
+      audience: { ...largeRoom, perSecond: 3 },
       ...more,
     });
 
@@ -51,11 +51,11 @@ export const moreThanIsDelivered =
   (row, runbook) => ({
     fault: `each post takes ${delayMs} ms, while ${perSecond} messages a second are published on a channel`,
     changes: [fewPosts, ...figuresDivided(row, runbook, by)],
-    audience: { ...largeRoom, perSecond: 1 },
+    audience: { ...largeRoom, perSecond: 3 },
     async begin(setting) {
       const fault = await inject(setting, [slowPosts(delayMs)]);
       const end = new AbortController();
-      const publishing = setting.audience.publish(perSecond - 1, { until: end.signal });
+      const publishing = setting.audience.publish(perSecond - 3, { until: end.signal });
       return together(async () => {
         end.abort();
         await publishing;
@@ -69,7 +69,7 @@ export const publisherFloods =
   (row, runbook) => ({
     fault: `a publisher sends ${perSecond} messages a second on a channel, and each post takes ${delayMs} ms`,
     changes: [fewPosts, ...figuresDivided(row, runbook, by)],
-    audience: { ...largeRoom, perSecond: 1 },
+    audience: { ...largeRoom, perSecond: 3 },
     begin: setting => flooded(setting, perSecond, delayMs),
   });
 
@@ -86,7 +86,7 @@ export const pileOfMessages =
   (row, runbook) => ({
     fault: `${messages} messages come at once, and each post takes ${delayMs} ms`,
     changes: figuresDivided(row, runbook, by),
-    audience: { clients: 10, rooms: 1, perSecond: 1 },
+    audience: { clients: 10, rooms: 1, perSecond: 3 },
     async begin(setting) {
       const fault = await inject(setting, [slowPosts(delayMs)]);
       const end = new AbortController();
