@@ -62,7 +62,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     WebsocketSendFailures: releaseMissigns(8, 10, { timeScale: 60 }),
     WebsocketBroadcastLatency: connectionsAreSlow(1_500),
     WebsocketQueueGrowing: moreThanIsDelivered(16, 160, 20),
-    WebsocketQueueDepth: pileOfMessages(1_500, 1_000, 50),
+    WebsocketQueueDepth: pileOfMessages(3_000, 350, 50),
   },
   'chat-backend': {
     HealthCheckCritical: releaseMisreadsProbe(6),
@@ -96,7 +96,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     WebSocketHighConnectionCount: leakToFigure(50),
     ConnectionsRefused: leakOfAddress,
     WebSocketMessageBacklog: publisherFloods(28, 450, 250),
-    OldestPrice: pileOfMessages(1_500, 1_000, 1),
+    OldestPrice: pileOfMessages(4_500, 350, 1),
     UsersDisconnected: lostAndLockedOut(0.4),
     ConnectionChurn: releaseMissigns(20),
   },
