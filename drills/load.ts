@@ -74,7 +74,13 @@ export async function flood(
   const lift = steadily(publishers * perSecond, n => {
     const publisher = n % publishers;
     sockets[publisher]?.send(
-      JSON.stringify({ action: 'publish', channel: channelOf(publisher), id: `flood-${n}`, data: { text } }),
+      // Numbered far beyond the audience's own, which are the ones that are counted.
+      JSON.stringify({
+        action: 'publish',
+        channel: channelOf(publisher),
+        id: `flood-${n}`,
+        data: { n: 1e9 + n, text },
+      }),
     );
   });
   return async () => {

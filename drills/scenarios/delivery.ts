@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FaultSpec } from '../../local/faults/catalogue.ts';
 import { flood, poison } from '../load.ts';
 import type { Lift, Scenario, ScenarioOf, Setting } from '../scenario.ts';
@@ -88,13 +89,13 @@ export const pileOfMessages =
     changes: figuresDivided(row, runbook, by),
     audience: { clients: 10, rooms: 1, perSecond: 3 },
     async begin(setting) {
+      const channel = setting.audience.rooms[0]?.name ?? '';
       const fault = await inject(setting, [slowPosts(delayMs)]);
-      const end = new AbortController();
-      const publishing = setting.audience.publish(150, { messages, until: end.signal });
-      return together(fault, async () => {
-        end.abort();
-        await publishing;
-      });
+      // So many publishers as the frame rate of each allows.
+      const pile = await flood(setting.stage, 15, 10, () => channel);
+      await sleep((messages * 1_000) / 150);
+      await pile();
+      return fault;
     },
   });
 
