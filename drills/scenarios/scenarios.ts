@@ -62,7 +62,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     WebsocketSendFailures: releaseMissigns(8, 10, { timeScale: 60 }),
     WebsocketBroadcastLatency: connectionsAreSlow(1_500),
     WebsocketQueueGrowing: moreThanIsDelivered(16, 160, 20),
-    WebsocketQueueDepth: pileOfMessages(3_000, 350, 50),
+    WebsocketQueueDepth: pileOfMessages(3_000, 350, 10),
   },
   'chat-backend': {
     HealthCheckCritical: releaseMisreadsProbe(6),
