@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { loadRunbook } from '../lib/runbook/reader.ts';
 import { connectToFaults, type RemoteFaults } from '../local/faults/control-client.ts';
-import { createIssuer } from '../local/tokens/issuer.ts';
-import { readIssuerClaims } from '../local/tokens/server.ts';
+import { clientTokens } from '../local/tokens/client-tokens.ts';
 
 const root = join(import.meta.dirname, '..');
 const endpointsSchema = z.object({
@@ -78,20 +77,13 @@ export async function startService(service: string, env = 'dev'): Promise<Runnin
   try {
     const developer = developerIn(await started(child, logFile));
     const stored = await readFile(join(stateDirectory, 'endpoints.json'), 'utf8');
-    const [issuer, claims] = await Promise.all([createIssuer(stateDirectory), readIssuerClaims(stateDirectory)]);
-    const tokens = new Map<string, Promise<string>>();
-    const channels = { read: ['*'], write: ['*'] };
     return {
       ...endpointsSchema.parse(JSON.parse(stored)),
       faults: await connectToFaults(stateDirectory),
       heartbeatIntervalMs: loadRunbook(service, join(root, 'runbooks')).settings.heartbeatIntervalSeconds * 1000,
       stateDirectory,
       developer,
-      token(user) {
-        const token = tokens.get(user) ?? issuer.sign({ ...claims, user, channels, expires: '2h', algorithm: 'ES256' });
-        tokens.set(user, token);
-        return token;
-      },
+      token: await clientTokens(stateDirectory),
       stop,
     };
   } catch (error) {

@@ -59,6 +59,8 @@ export class Course {
   readonly #cloudwatch: CloudWatchClient;
   readonly #end = new AbortController();
   readonly #running: Promise<void>;
+  /** Why it follows no more; told to whoever waits for something. */
+  #failure: { readonly error: unknown } | undefined;
   readonly #prefix: string;
   readonly #isAboutAlarm: RegExp;
   readonly #written = new Map<string, number>();
@@ -67,7 +69,8 @@ export class Course {
   #historyFrom: Date;
   #seenNotifications = 0;
 
-  private constructor(options: CourseOptions) {
+  /** Follows from now on. */
+  constructor(options: CourseOptions) {
     const { stage, target } = options;
     this.#options = options;
     this.target = target;
@@ -77,19 +80,21 @@ export class Course {
     this.#before = new Set(options.before.map(({ record }) => record));
     this.#historyFrom = new Date(stage.now());
     this.#seenNotifications = stage.notifications.length;
-    this.#running = this.#follow();
+    this.#running = this.#follow().catch((error: unknown) => {
+      this.#failure = { error };
+    });
   }
 
-  /** Follows from now on. */
-  static follow(options: CourseOptions): Course {
-    return new Course(options);
-  }
-
-  /** Resolves once it holds, or after so many minutes of monitoring time. @returns whether it holds */
+  /**
+   * Resolves once it holds, or after so many minutes of monitoring time.
+   * @returns whether it holds
+   * @throws what ended the following, such as somebody being told who is in no table
+   */
   async until(holds: (course: this) => boolean, minutes: number): Promise<boolean> {
     const { stage } = this.#options;
     const until = stage.now() + minutes * 60_000;
     while (!holds(this)) {
+      if (this.#failure) throw this.#failure.error;
       if (stage.now() >= until) return false;
       await sleep(100);
     }

@@ -56,6 +56,8 @@ const calmMinutes = 22;
 const alarmedMinutes = 4;
 /** In which what went wrong at the start has to be over. */
 const quietMinutes = 90;
+/** Beyond an alarm's own window, in which it has to fire. */
+const detectionMinutes = 60;
 /** A person who is asked has read the page by then. */
 const answerMinutes = 2;
 /** `scale-delivery` is given back by half every five minutes. */
@@ -196,13 +198,13 @@ async function drillOn(
   atEnd(() => publisher.stop());
   publisher.start();
   const untilAlarms = (stage.alarmsFrom - stage.now()) / minuteMs + alarmedMinutes;
-  await stage.minutes(Math.max(calmMinutes, untilAlarms) + (scenario.calmMinutes ?? 0));
+  await stage.minutes(Math.max(calmMinutes, untilAlarms));
   const before = await untilQuiet(stage, target);
   if ('wrong' in before) {
     say(`${before.wrong} without a fault: this machine is too busy for a drill`);
     return notBegun;
   }
-  const course = Course.follow({ stage, target, before, alarm, told, onHappening: happened });
+  const course = new Course({ stage, target, before, alarm, told, onHappening: happened });
   atEnd(() => course.end());
   if (remediation === 'on') await setSwitch(target, 'automatic');
 
@@ -216,10 +218,7 @@ async function drillOn(
       return () => publisher.start();
     },
   });
-  const detected = await course.until(
-    ({ firedAt }) => firedAt !== undefined,
-    windowMinutes(row) + (scenario.patienceMinutes ?? 60),
-  );
+  const detected = await course.until(({ firedAt }) => firedAt !== undefined, windowMinutes(row) + detectionMinutes);
   const firedAt = course.firedAt ?? stage.now();
   const sinceAlarm = () => (stage.now() - firedAt) / minuteMs;
   const untilMinute = async (minute: number) => void (await course.until(() => sinceAlarm() >= minute, minute + 1));

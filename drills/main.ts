@@ -31,7 +31,7 @@ interface Options {
 const options = new Command('npm run drill --')
   .description(
     'Brings alarms of a runbook about, each in an environment of its own with real clients, and shows what the platform does.\n' +
-      'A drill writes no metric, no state of an alarm and no recovery, and its fault ends only by what a playbook does.',
+      'A drill writes no metric, no state of an alarm and no recovery, and nothing in its fault ends before the outcome is known.',
   )
   .requiredOption('--service <name>', 'service, a runbook of the runbooks directory')
   .option('--alarm <names...>', 'alarms of its table')

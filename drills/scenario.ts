@@ -23,12 +23,8 @@ export interface Scenario {
   readonly changes?: readonly Change[];
   /** Clients, in how many channels; messages a second to all channels together. */
   readonly audience?: { readonly clients?: number; readonly rooms?: number; readonly perSecond?: number };
-  /** Minutes before the fault in which the service learns what is usual, beyond those that every drill has. */
-  readonly calmMinutes?: number;
   /** How many times faster the monitoring plane runs at most: what has to happen in real time takes so much of its time. */
   readonly timeScale?: number;
-  /** Minutes from the fault in which the alarm has to fire, beyond its own window. */
-  readonly patienceMinutes?: number;
   /** Begins the fault. Nothing in it may end by itself. */
   begin(setting: Setting): Promise<Lift>;
 }

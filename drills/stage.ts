@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Runbook } from '../lib/runbook/runbook.ts';
 import { connectToFaults, type RemoteFaults } from '../local/faults/control-client.ts';
-import { createIssuer } from '../local/tokens/issuer.ts';
-import { readIssuerClaims } from '../local/tokens/server.ts';
+import { clientTokens } from '../local/tokens/client-tokens.ts';
 import type { StageOptions, StageReport, StageRequest } from './stage-process.ts';
 
 /**
@@ -93,11 +92,6 @@ export async function startStage({ runbook, assembly, timeScale, name }: StartOp
     });
     const { endpoints, developer, monitoringTime } = await ready(child, logFile);
     const realTime = Date.now();
-    // The ready report comes after the start, so this is late rather than early.
-    const startedAt = monitoringTime;
-    const [issuer, claims] = await Promise.all([createIssuer(stateDirectory), readIssuerClaims(stateDirectory)]);
-    const tokens = new Map<string, Promise<string>>();
-    const channels = { read: ['*'], write: ['*'] };
     let releases = 0;
     return {
       ...{ runbook, stateDirectory, developer, timeScale, notifications },
@@ -107,16 +101,13 @@ export async function startStage({ runbook, assembly, timeScale, name }: StartOp
       region: endpoints.region,
       faults: await connectToFaults(stateDirectory),
       heartbeatIntervalMs: runbook.settings.heartbeatIntervalSeconds * 1000,
-      alarmsFrom: startedAt + alarmsAfterSeconds * 1_000 * timeScale,
+      // The ready report comes after the start, so this is late rather than early.
+      alarmsFrom: monitoringTime + alarmsAfterSeconds * 1_000 * timeScale,
       now: () => monitoringTime + (Date.now() - realTime) * timeScale,
       async minutes(count) {
         await sleep((count * 60_000) / timeScale);
       },
-      token(user) {
-        const token = tokens.get(user) ?? issuer.sign({ ...claims, user, channels, expires: '2h', algorithm: 'ES256' });
-        tokens.set(user, token);
-        return token;
-      },
+      token: await clientTokens(stateDirectory),
       async release(called, code) {
         releases += 1;
         const id = releases;

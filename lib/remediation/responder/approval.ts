@@ -1,6 +1,6 @@
 import { Choice, Condition, type CustomState, Errors, type Pass } from 'aws-cdk-lib/aws-stepfunctions';
 import { approvalSeconds } from '../../../lambdas/shared/incidents.ts';
-import { askWhetherToStop, format, inAnyCase, isToStop, task } from '../states.ts';
+import { askWhetherToStop, format, inAnyCase, isToStop, type Text, task } from '../states.ts';
 import type { Endings } from './endings.ts';
 import type { ResponderSteps } from './steps.ts';
 
@@ -51,30 +51,15 @@ export function approving(steps: ResponderSteps, endings: Endings, { approved, o
     ),
     wait,
   );
-  const yes = writes.note(
-    scope,
-    'Write the yes',
-    'person',
-    format('{} approved {}', '$.answer.by', '$.attempt.next.says'),
-    {
-      remove: ['approval'],
-    },
-  );
-  const no = writes.note(
-    scope,
-    'Write the no',
-    'person',
-    format('{} rejected {}', '$.answer.by', '$.attempt.next.says'),
-    {
-      remove: ['approval'],
-    },
-  );
-  const silence = writes.note(
-    scope,
+  /** What became of the question, which waits no more. */
+  const answered = (name: string, kind: 'person' | 'decision', text: Text): CustomState =>
+    writes.note(scope, name, kind, text, { remove: ['approval'] });
+  const yes = answered('Write the yes', 'person', format('{} approved {}', '$.answer.by', '$.attempt.next.says'));
+  const no = answered('Write the no', 'person', format('{} rejected {}', '$.answer.by', '$.attempt.next.says'));
+  const silence = answered(
     'Write that nobody answered',
     'decision',
     format('nobody approved {}: {}', '$.attempt.next.says', '$.answer.Error'),
-    { remove: ['approval'] },
   );
   const after = {
     yes: steps.ifInAlarm('Is it in ALARM after the yes', approved, over),
