@@ -19,7 +19,7 @@ import {
 } from './incident/incidents.ts';
 import { postMortem } from './incident/post-mortem.ts';
 import { incidentTable, showIncident } from './incident/show.ts';
-import { findTarget, playbookArn, type TargetOptions } from './incident/target.ts';
+import { findTarget, playbookArn, type Target, type TargetOptions } from './incident/target.ts';
 
 interface Options extends TargetOptions {
   readonly runbooks: string;
@@ -56,7 +56,7 @@ function runbookOf(service: string): Runbook | undefined {
   }
 }
 
-const person = () => ({ by: options().as, at: new Date().toISOString() });
+const person = ({ now }: Target) => ({ by: options().as, at: new Date(now()).toISOString() });
 
 program
   .command('list')
@@ -82,7 +82,7 @@ program
   .description('says that you have seen it: nobody further is told')
   .action(async (id: string) => {
     const found = await target();
-    await acknowledge(found, await findIncident(found, id), person());
+    await acknowledge(found, await findIncident(found, id), person(found));
   });
 
 for (const [name, approved, description] of [
@@ -94,7 +94,7 @@ for (const [name, approved, description] of [
     .description(description)
     .action(async (id: string) => {
       const found = await target();
-      await answer(found, await findIncident(found, id), person(), approved);
+      await answer(found, await findIncident(found, id), person(found), approved);
     });
 }
 
@@ -103,7 +103,7 @@ program
   .description('ends the automation and undoes what it changed; the incident stays until all is well')
   .action(async (id: string) => {
     const found = await target();
-    await stop(found, await findIncident(found, id), person());
+    await stop(found, await findIncident(found, id), person(found));
   });
 
 program
@@ -116,7 +116,7 @@ program
     if (what === undefined && asked.length === 0)
       throw new Error(`the runbook of ${found.service} asks for nothing; give WHAT`);
     for (const each of what === undefined ? asked : [what])
-      await confirm(found, await findIncident(found, id), person(), each);
+      await confirm(found, await findIncident(found, id), person(found), each);
   });
 
 program

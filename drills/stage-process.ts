@@ -28,7 +28,6 @@ export type StageReport =
       readonly kind: 'ready';
       readonly endpoints: Endpoints;
       readonly developer: KeyPair;
-      readonly monitoringTime: number;
     }
   | { readonly kind: 'told'; readonly at: number; readonly address: string; readonly subject: string }
   | { readonly kind: 'released'; readonly id: number }
@@ -96,5 +95,4 @@ tell({
   kind: 'ready',
   endpoints: environment.endpoints,
   developer: environment.developer,
-  monitoringTime: environment.clock.now(),
 });

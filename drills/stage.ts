@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Runbook } from '../lib/runbook/runbook.ts';
+import { systemClock } from '../local/clock.ts';
 import { connectToFaults, type RemoteFaults } from '../local/faults/control-client.ts';
+import { createMonitoringClock } from '../local/monitoring-clock.ts';
 import { clientTokens } from '../local/tokens/client-tokens.ts';
 import type { StageOptions, StageReport, StageRequest } from './stage-process.ts';
 
@@ -90,8 +92,10 @@ export async function startStage({ runbook, assembly, timeScale, name }: StartOp
     child.on('message', (report: StageReport) => {
       if (report.kind === 'told') notifications.push(report);
     });
-    const { endpoints, developer, monitoringTime } = await ready(child, logFile);
-    const realTime = Date.now();
+    const { endpoints, developer } = await ready(child, logFile);
+    const { start, scale } = endpoints.monitoring;
+    const { now } = createMonitoringClock(scale, systemClock, start);
+    const readyAt = now();
     let releases = 0;
     return {
       ...{ runbook, stateDirectory, developer, timeScale, notifications },
@@ -101,9 +105,9 @@ export async function startStage({ runbook, assembly, timeScale, name }: StartOp
       region: endpoints.region,
       faults: await connectToFaults(stateDirectory),
       heartbeatIntervalMs: runbook.settings.heartbeatIntervalSeconds * 1000,
+      now,
       // The ready report comes after the start, so this is late rather than early.
-      alarmsFrom: monitoringTime + alarmsAfterSeconds * 1_000 * timeScale,
-      now: () => monitoringTime + (Date.now() - realTime) * timeScale,
+      alarmsFrom: readyAt + alarmsAfterSeconds * 1_000 * timeScale,
       async minutes(count) {
         await sleep((count * 60_000) / timeScale);
       },

@@ -84,6 +84,8 @@ export interface Endpoints {
   readonly awsUrl: string;
   readonly region: string;
   readonly pid: number;
+  /** The monitoring clock, for who asks the time in another process. */
+  readonly monitoring: Pick<MonitoringClock, 'start' | 'scale'>;
 }
 
 export interface LocalEnvironment {
@@ -287,6 +289,7 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
       awsUrl: endpoint.url,
       region: place.region,
       pid: process.pid,
+      monitoring: { start: monitoringClock.start, scale: monitoringClock.scale },
     };
     await writeFile(endpointsFile, `${JSON.stringify(endpoints, null, 2)}\n`);
     return {

@@ -19,14 +19,20 @@ export interface MonitoringClock {
   schedule(delayMs: number, callback: () => void): () => void;
   /** How many times faster than the real time it runs; 1 is the real time. */
   readonly scale: number;
+  /** When it started, epoch milliseconds; with the scale, that is all there is to it. */
+  readonly start: number;
 }
 
-/** A monitoring clock that starts now. */
-export function createMonitoringClock(scale: number, clock: Clock = systemClock): MonitoringClock {
-  const start = clock.now();
+/** A monitoring clock that starts now, or the one that started then. */
+export function createMonitoringClock(
+  scale: number,
+  clock: Clock = systemClock,
+  start: number = clock.now(),
+): MonitoringClock {
   const at = (realMs: number) => (realMs <= start ? realMs : start + (realMs - start) * scale);
   return {
     scale,
+    start,
     at,
     now: () => at(clock.now()),
     schedule(delayMs, callback) {

@@ -4,7 +4,9 @@ import { DynamoDBClient, paginateListTables } from '@aws-sdk/client-dynamodb';
 import { paginateListStateMachines, SFNClient } from '@aws-sdk/client-sfn';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { z } from 'zod';
+import { systemClock } from '../../local/clock.ts';
 import { createCredentials } from '../../local/iam/credentials.ts';
+import { createMonitoringClock } from '../../local/monitoring-clock.ts';
 
 /** Where a service's incidents are. */
 export interface Target {
@@ -14,6 +16,8 @@ export interface Target {
   readonly states: SFNClient;
   /** Name of the Operations table. */
   readonly table: string;
+  /** Its time, epoch milliseconds: on this machine that of its monitoring plane, so that a timeline has one. */
+  readonly now: () => number;
 }
 
 export interface TargetOptions {
@@ -23,7 +27,11 @@ export interface TargetOptions {
   readonly stateDir: string;
 }
 
-const endpoints = z.object({ awsUrl: z.url(), region: z.string() });
+const endpoints = z.object({
+  awsUrl: z.url(),
+  region: z.string(),
+  monitoring: z.object({ start: z.number(), scale: z.number() }),
+});
 /** As CloudFormation names it: stack, logical id, and something of its own. */
 const operationsTable = /^(.+)-([a-z][a-z0-9-]*)-Realtime-TablesOperations/;
 
@@ -34,7 +42,7 @@ const operationsTable = /^(.+)-([a-z][a-z0-9-]*)-Realtime-TablesOperations/;
  */
 export async function findTarget({ service, env, stateDir }: TargetOptions): Promise<Target> {
   if ((service === undefined) !== (env === undefined)) throw new Error('give --service and --env, or neither');
-  const configuration = service === undefined ? await onThisMachine(stateDir) : {};
+  const { configuration, now } = service === undefined ? await onThisMachine(stateDir) : onAws;
   const client = new DynamoDBClient(configuration);
   const prefix = service === undefined ? undefined : `${service}-${env}-Realtime-TablesOperations`;
   for await (const { TableNames = [] } of paginateListTables({ client }, {})) {
@@ -49,10 +57,13 @@ export async function findTarget({ service, env, stateDir }: TargetOptions): Pro
       store: DynamoDBDocumentClient.from(client),
       states: new SFNClient(configuration),
       table,
+      now,
     };
   }
   throw new Error(`there is no table ${prefix ?? 'of a service'}; expected the stacks of a deployed service`);
 }
+
+const onAws = { configuration: {}, now: Date.now };
 
 async function onThisMachine(stateDirectory: string) {
   const text = await readFile(join(stateDirectory, 'endpoints.json'), 'utf8').catch(() => {
@@ -60,9 +71,12 @@ async function onThisMachine(stateDirectory: string) {
       `no environment runs with the state directory ${stateDirectory}; npm start, or give --service and --env`,
     );
   });
-  const { awsUrl, region } = endpoints.parse(JSON.parse(text));
+  const { awsUrl, region, monitoring } = endpoints.parse(JSON.parse(text));
   const { developer } = createCredentials({ place: { partition: 'aws', account: '', region } });
-  return { endpoint: awsUrl, region, credentials: developer };
+  return {
+    configuration: { endpoint: awsUrl, region, credentials: developer },
+    now: createMonitoringClock(monitoring.scale, systemClock, monitoring.start).now,
+  };
 }
 
 /** ARN of a playbook's state machine. @throws Error where there is none */

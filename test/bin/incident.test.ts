@@ -146,6 +146,8 @@ test('an incident from the first page to the post-mortem, as who is on call sees
     /harbour-dev-SlowDelivery fired at .*, and it was over at .*, \d+\.\d min later\./,
   );
   expect(section('Detection and recovery')).toMatch(/\| alarm \| first page \(.*\) \| 0\.\d min \|/);
+  // Minutes of the monitoring plane, as all the others.
+  expect(section('Detection and recovery')).toMatch(/\| alarm \| seen by somebody \(.*\) \| \d+\.\d min \|/);
   expect(section('Detection and recovery')).toMatch(/\| alarm \| closed \(.*\) \| \d+\.\d min \|/);
   const kinds = [...section('Timeline').matchAll(/^\| \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \| (\w+) \|/gm)].map(
     ([, kind]) => kind,

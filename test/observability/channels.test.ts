@@ -76,6 +76,7 @@ async function synthesize(service: string): Promise<readonly Resource[]> {
 /** Time that passes only where something waits for it. */
 class JumpingClock implements MonitoringClock {
   readonly scale = 1;
+  readonly start = 0;
   #now = 0;
   now = () => this.#now;
   at = (realMs: number) => realMs;

@@ -22,7 +22,12 @@ const me = { by: 'ann', at: '2026-11-22T12:00:00.000Z' };
 
 beforeAll(async () => {
   shop = await startRemediation(200);
-  target = { service: 'shop', env: 'dev', store: shop.store, states: shop.states, table: 'operations' };
+  target = {
+    ...{ service: 'shop', env: 'dev', table: 'operations' },
+    store: shop.store,
+    states: shop.states,
+    now: Date.now,
+  };
 });
 afterAll(() => shop?.end());
 
