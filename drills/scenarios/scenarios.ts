@@ -61,7 +61,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     WebsocketErrors: publicationsFail(10),
     WebsocketSendFailures: releaseMissigns(8, 10, { timeScale: 60 }),
     WebsocketBroadcastLatency: connectionsAreSlow(1_500),
-    WebsocketQueueGrowing: moreThanIsDelivered(16, 160, 20),
+    WebsocketQueueGrowing: moreThanIsDelivered(16, 160, 10),
     WebsocketQueueDepth: pileOfMessages(3_000, 350, 10),
   },
   'chat-backend': {
