@@ -48,15 +48,16 @@ export const fanOutIsSlow =
 
 /** More is published on a channel than can be delivered while posts are slow. */
 export const moreThanIsDelivered =
-  (perSecond: number, delayMs: number, by: number): ScenarioOf =>
+  (perSecond: number, delayMs: number, by: number, more: Partial<Scenario> = {}): ScenarioOf =>
   (row, runbook) => ({
-    fault: `each post takes ${delayMs} ms, while ${perSecond} messages a second are published on a channel`,
+    fault: `each post takes ${delayMs} ms, while ${perSecond} messages a second more are published on a channel`,
     changes: [fewPosts, ...figuresDivided(row, runbook, by)],
     audience: { ...largeRoom, perSecond: 3 },
+    ...more,
     async begin(setting) {
       const fault = await inject(setting, [slowPosts(delayMs)]);
       const end = new AbortController();
-      const publishing = setting.audience.publish(perSecond - 3, { until: end.signal });
+      const publishing = setting.audience.publish(perSecond, { until: end.signal });
       return together(async () => {
         end.abort();
         await publishing;

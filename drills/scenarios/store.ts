@@ -8,10 +8,10 @@ import { faulty } from './faulty.ts';
 /** Without heartbeats nothing is refused. */
 export const heartbeatsThrottled: ScenarioOf = (row, runbook) =>
   faulty(
-    'the store throttles a third of the writes to the connections, which are heartbeats above all',
-    // What is tried again mostly goes through: the store is short, and not gone.
-    [{ fault: 'store-throttle', table: 'connections', operation: 'UpdateItem', share: 0.35, seed: 1 }],
-    { changes: [...figuresDivided(row, runbook, 5), ...quickHeartbeats(runbook)] },
+    'the store throttles an eighth of the writes to the connections, which are heartbeats above all',
+    // What is tried again goes through: the store is short, and not gone.
+    [{ fault: 'store-throttle', table: 'connections', operation: 'UpdateItem', share: 0.12, seed: 1 }],
+    { changes: [...figuresDivided(row, runbook, 5), ...quickHeartbeats(runbook)], timeScale: 20 },
   );
 
 /**

@@ -88,8 +88,8 @@ export async function takeCensus(d: CensusDependencies): Promise<CensusReport | 
     await attempt(async () => {
       unwrittenUntil = await d.unwritten.until();
     });
-    const watched =
-      watchedSince !== undefined && now - Math.max(watchedSince, unwrittenUntil) >= silenceLimitMs(d.heartbeat);
+    const written = control.presence !== 'degraded' && now - unwrittenUntil >= silenceLimitMs(d.heartbeat);
+    const watched = written && watchedSince !== undefined && now - watchedSince >= silenceLimitMs(d.heartbeat);
     const mayEvict = watched && !isMassSilence(found.silent.length, found.connections);
     const ended = await end(found, mayEvict, now, d);
     await attempt(async () => d.metrics.put('Backlog', await d.backlog()));
@@ -112,6 +112,9 @@ export async function takeCensus(d: CensusDependencies): Promise<CensusReport | 
       dropPercent: measured.dropPercent,
     };
     put(report, measured.peak, d);
+    // Silence that we ourselves asked for is nobody's, and no cause for an alarm.
+    if (written)
+      d.metrics.put('SilentConnections', found.connections === 0 ? 0 : (100 * report.silent) / found.connections);
     if (failures.length > 0) throw new AggregateError(failures, 'a part of the census failed');
     d.metrics.put('CensusRuns', 1);
     return report;
@@ -131,17 +134,12 @@ function watching(before: CensusState, control: Control, now: number): number | 
 const isDraining = ({ drain }: Control, now: number): boolean =>
   drain !== null && now - drain.startedAt < drain.windowSeconds * 1000 + longestDrainMs;
 
-function put(
-  { active, silent, connections, evicted, baseline, dropPercent }: CensusReport,
-  peak: number,
-  d: CensusDependencies,
-) {
+function put({ active, evicted, baseline, dropPercent }: CensusReport, peak: number, d: CensusDependencies) {
   d.metrics.put('ActiveConnections', active);
   d.metrics.put('PeakConnections', peak);
   d.metrics.put('BaselineConnections', baseline);
   d.metrics.put('ConnectionDrop', dropPercent);
   d.metrics.put('ConnectionsUsed', (100 * active) / d.maxConnections);
-  d.metrics.put('SilentConnections', connections === 0 ? 0 : (100 * silent) / connections);
   d.metrics.put('HeartbeatTimeouts', evicted);
 }
 

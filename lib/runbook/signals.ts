@@ -148,7 +148,11 @@ export const signals = {
   },
   ConnectionsUsed: gauge('ConnectionsUsed', 'open connections of the most that the service admits', inPercent),
   SilentConnections: {
-    ...gauge('SilentConnections', 'connections whose heartbeats stopped, of those that sent any', inPercent),
+    ...gauge(
+      'SilentConnections',
+      'connections whose heartbeats stopped, of those that sent any; none while presence is degraded',
+      inPercent,
+    ),
     range: part,
   },
   ConnectionsOpened: events('ConnectionsOpened', 'connections that were admitted'),
