@@ -77,7 +77,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     TransportClosesCritical: networkCuts(750, 0.009, { audience: { clients: 110, rooms: 11 } }),
     TransportCloses: networkCuts(1_800, 0.009, { audience: { clients: 110, rooms: 11 } }),
     FanOutBusyCritical: fanOutIsBusy(5, 5),
-    FanOutBusy: fanOutIsBusy(4, 6),
+    FanOutBusy: fanOutIsBusy(5, 6),
     MemoryCritical: releaseLeaks(0.93),
     MemoryHigh: releaseLeaks(0.87),
     StoreCritical: manyWrites(10, 9_600),
