@@ -1,9 +1,9 @@
 import type { AlarmRow, Runbook } from '../../lib/runbook/runbook.ts';
 import type { Change } from '../copy.ts';
 
-/** The thresholds of the alarm's signal, and what counts as recovered of it, by so much less. */
+/** The threshold of the alarm, and what counts as recovered of its signal, by so much less. */
 export function figuresDivided(
-  { condition: { signal } }: AlarmRow,
+  { condition: { signal }, severity }: AlarmRow,
   { alarms, recovery }: Runbook,
   by: number,
   sharesToo?: true,
@@ -11,9 +11,9 @@ export function figuresDivided(
   const to = { dividedBy: by, ...(sharesToo && { sharesToo }) };
   const criteria = recovery.filter(criterion => criterion.kind === 'signal' && criterion.condition.signal === signal);
   return [
-    // All of them, since the more severe has to have the farther figure.
+    // Those of less severe ones too, since the more severe has to have the farther figure.
     ...alarms
-      .filter(({ condition }) => condition.signal === signal)
+      .filter(each => each.condition.signal === signal && each.severity >= severity)
       .map(({ name }) => ({ section: 'Alarms' as const, row: name, column: 'Fires when', to })),
     ...criteria.map(({ text }) => ({
       section: 'Recovered when' as const,

@@ -80,8 +80,8 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     FanOutBusy: fanOutIsBusy(5, 6),
     MemoryCritical: releaseLeaks(0.93),
     MemoryHigh: releaseLeaks(0.87),
-    StoreCritical: manyWrites(10, 9_600),
-    StoreBusy: manyWrites(10, 9_000),
+    StoreCritical: manyWrites(1_200),
+    StoreBusy: manyWrites(1_200),
     ErrorRateHigh: releaseMisreads(4, 10),
   },
   dojopool: {
@@ -114,7 +114,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     ConnectionErrorsInternal: arrivalsRefused(4, 5),
     FunctionsBusy: fanOutIsBusy(5, 5),
     MemoryHigh: releaseLeaks(0.9),
-    QuotaNearLimit: manyWrites(10, 500),
+    QuotaNearLimit: manyWrites(250),
   },
 };
 

@@ -1,5 +1,5 @@
 import { flood } from '../load.ts';
-import type { Scenario, ScenarioOf } from '../scenario.ts';
+import type { ScenarioOf } from '../scenario.ts';
 import { figuresDivided, quickHeartbeats } from './changes.ts';
 import { faulty } from './faulty.ts';
 
@@ -15,16 +15,15 @@ export const heartbeatsThrottled: ScenarioOf = (row, runbook) =>
   );
 
 /**
- * So many messages that a table is near its limit. A table takes 40,000 writes a second, some thousand times what this machine
- * does, so the share is divided.
+ * So many messages that a table, or the account, is near its limit. That is some thousand times what this machine does, so the
+ * share is divided.
  */
 export const manyWrites =
-  (perSecond: number, by: number, more: Partial<Scenario> = {}): ScenarioOf =>
+  (by: number): ScenarioOf =>
   (row, runbook) => ({
-    fault: `ten publishers send ${perSecond} messages a second each`,
+    fault: 'four publishers send twelve messages a second each',
     changes: figuresDivided(row, runbook, by, true),
     audience: { perSecond: 1 },
     timeScale: 20,
-    ...more,
-    begin: ({ stage }) => flood(stage, 10, perSecond, n => `flood:${n}`),
+    begin: ({ stage }) => flood(stage, 4, 12, n => `flood:${n}`),
   });

@@ -19,7 +19,7 @@ export interface Throttle {
 /** Kept for a while after it means nothing any more; DynamoDB deletes it some time. */
 const keptMs = 3_600_000;
 
-/** A write for each message that is taken, and for each that is not; only while a throttle is on. */
+/** A write for each question; only while a throttle is on. */
 export function dynamoDbTurns(client: DynamoDBDocumentClient, tableName: string): Turns {
   return {
     async take(publisher, channel, everyMs, now) {
@@ -49,19 +49,35 @@ export function dynamoDbTurns(client: DynamoDBDocumentClient, tableName: string)
   };
 }
 
+/** Above this, those whose turn has come are forgotten: one takes some 100 bytes. */
+const mostRemembered = 10_000;
+
 /**
- * The control record's throttle. Without one it costs nothing.
+ * The control record's throttle. Without one it costs nothing. With one, a function environment asks for a turn only when it
+ * does not know that it is not there yet: otherwise a throttled flood would cost the store as many writes as one that is not.
  * @param failed called where the turns cannot be had; the message is then taken: a throttle must not become an outage
  */
 export function controlledThrottle(control: ControlReader, turns: Turns, failed: (error: Error) => void): Throttle {
+  const takenAt = new Map<string, number>();
+  const remember = (key: string, at: number, due: number) => {
+    if (takenAt.size >= mostRemembered) for (const [each, before] of takenAt) if (before <= due) takenAt.delete(each);
+    takenAt.set(key, at);
+  };
   return {
     async admit(publisher, channel, now) {
       const { throttleMs } = await control.read();
       if (throttleMs === null) return;
-      const waitMs = await turns.take(publisher, channel, throttleMs, now).catch((error: Error) => {
-        failed(error);
-        return 0;
-      });
+      const key = JSON.stringify([publisher, channel]);
+      let waitMs = Math.min(throttleMs, (takenAt.get(key) ?? Number.NEGATIVE_INFINITY) + throttleMs - now);
+      if (waitMs <= 0) {
+        try {
+          waitMs = await turns.take(publisher, channel, throttleMs, now);
+        } catch (error) {
+          failed(error as Error);
+          return;
+        }
+        remember(key, waitMs > 0 ? now + waitMs - throttleMs : now, now - throttleMs);
+      }
       if (waitMs > 0) throw new Refusal('throttled', `one message in ${throttleMs} ms to a channel for now`, waitMs);
     },
   };

@@ -56,6 +56,36 @@ describe('a throttle', () => {
     expect(refusal).toMatchObject({ code: 'throttled', retryAfterMs: 42 });
   });
 
+  test('asks the store once a turn, however many messages come', async () => {
+    const taken: number[] = [];
+    const take: Turns['take'] = async (_, __, everyMs, at) => {
+      taken.push(at);
+      // Another environment had the turn of 1,000.
+      return at < 1_000 + everyMs ? 1_000 + everyMs - at : 0;
+    };
+    const { throttle } = throttled(100, { take });
+    const waits: number[] = [];
+    for (let at = 1_010; at < 1_310; at += 10)
+      await throttle.admit('alice', 'room:1', at).catch((refusal: Refusal) => waits.push(refusal.retryAfterMs ?? 0));
+    expect(taken).toEqual([1_010, 1_100, 1_200, 1_300]);
+    const untilTurn = [90, 80, 70, 60, 50, 40, 30, 20, 10];
+    expect(waits).toEqual([...untilTurn, ...untilTurn, ...untilTurn]);
+    await throttle.admit('alice', 'room:2', 1_310);
+    await throttle.admit('bob', 'room:1', 1_310);
+    expect(taken).toHaveLength(6);
+  });
+
+  test('that is shorter now is so for whoever waits', async () => {
+    let throttleMs = 1_000;
+    const control = { read: async () => ({ ...defaultControl, throttleMs }) };
+    const throttle = controlledThrottle(control, { take: async () => 0 }, () => {});
+    await throttle.admit('alice', 'room:1', 5_000);
+    await expect(throttle.admit('alice', 'room:1', 5_010)).rejects.toMatchObject({ retryAfterMs: 990 });
+    throttleMs = 100;
+    await expect(throttle.admit('alice', 'room:1', 5_050)).rejects.toMatchObject({ retryAfterMs: 50 });
+    await throttle.admit('alice', 'room:1', 5_100);
+  });
+
   test('whose store is down lets messages pass, and tells', async () => {
     const { throttle, failures } = throttled(100, { take: () => Promise.reject(new Error('store down')) });
     await throttle.admit('alice', 'room:1', 5);
