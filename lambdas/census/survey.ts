@@ -73,7 +73,7 @@ export async function survey(now: number, d: SurveyDependencies): Promise<Survey
     } else if (lastSeenAt !== undefined && isSilent(connection, d.heartbeat, now))
       silent.push({ ...connection, lastSeenAt });
     else if (tokenExpiresAt !== undefined && now - tokenExpiresAt > clockToleranceMs) expired.push(connectionId);
-    else if (isDoubtful(connection, now)) doubt(connectionId);
+    else if (isDoubtful(connection, d.heartbeat, now)) doubt(connectionId);
   };
 
   const countedBefore = await d.count.read();

@@ -40,17 +40,16 @@ export const isLately = (lastSeenAt: number, rule: HeartbeatRule, now: number): 
 /** The share that is heard lately of clients that send a heartbeat each interval, each of which is written. */
 export const latelyShare = (rule: HeartbeatRule): number => Math.min(1, latelyMs(rule) / rule.intervalMs);
 
-/** API Gateway ends what is idle for 10 min ("Quotas for configuring and running a WebSocket API"). */
-const idleMs = 600_000;
-
 export interface Traces extends Pulse {
   readonly connectedAt: number;
   readonly resync?: ReadonlySet<string>;
 }
 
 /**
- * Whether nothing tells that a connection still exists: it never sent a heartbeat and would have been idle for too long by
- * now, or a post to it failed. Only the gateway knows then.
+ * Whether nothing tells that a connection exists: it never sent a heartbeat, and has had time for two, or a post to it failed.
+ * Only the gateway knows then. With a slow store it may never have been open, as the gateway gave up the handshake before the
+ * registration was done: until it is forgotten it counts for its user, who comes again and again.
  */
-export const isDoubtful = (connection: Traces, now: number): boolean =>
-  connection.resync !== undefined || (connection.lastSeenAt === undefined && now - connection.connectedAt > idleMs);
+export const isDoubtful = (connection: Traces, { intervalMs }: HeartbeatRule, now: number): boolean =>
+  connection.resync !== undefined ||
+  (connection.lastSeenAt === undefined && now - connection.connectedAt > 2 * intervalMs);

@@ -134,7 +134,7 @@ async function evict(
     if (result === 'spared') return undefined;
     return result === 'closed' ? 'closed' : 'forgotten';
   }
-  if (!isOver(connection, now) && !isDoubtful(connection, now)) return undefined;
+  if (!isOver(connection, now) && !isDoubtful(connection, d.heartbeat, now)) return undefined;
   if (await d.closing.exists(connectionId)) return undefined;
   if (dryRun) return 'forgotten';
   return (await forget(connectionId, d.presence)) ? 'forgotten' : undefined;

@@ -296,9 +296,11 @@ describe('leftovers', () => {
 
   test('of which nothing tells are asked for at the gateway, and forgotten where they are gone', async () => {
     const service = new InMemoryService();
-    service.open('gone', { connectedAt: now - 600_001 }).open = false;
-    service.open('listens', { connectedAt: now - 600_001 });
-    service.open('young', { connectedAt: now - 600_000 }).open = false;
+    // Who sends heartbeats has sent two by then.
+    const { intervalMs } = heartbeat;
+    service.open('gone', { connectedAt: now - 2 * intervalMs - 1 }).open = false;
+    service.open('listens', { connectedAt: now - 2 * intervalMs - 1 });
+    service.open('young', { connectedAt: now - 2 * intervalMs }).open = false;
     const asked: string[] = [];
     const { report, sums } = await census(service, { step: async operation => void asked.push(operation) });
     expect(report).toMatchObject({ forgotten: 1, active: 2 });
