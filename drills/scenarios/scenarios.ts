@@ -80,8 +80,8 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     FanOutBusy: fanOutIsBusy(5, 6),
     MemoryCritical: releaseLeaks(0.93),
     MemoryHigh: releaseLeaks(0.87),
-    StoreCritical: manyWrites(1_200),
-    StoreBusy: manyWrites(1_200),
+    StoreCritical: manyWrites(24_000),
+    StoreBusy: manyWrites(24_000),
     ErrorRateHigh: releaseMisreads(4, 10),
   },
   dojopool: {
@@ -106,8 +106,8 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
   vitalstream: {
     ProbeFailing: someAnswersFail,
     StreamLatency: postsAreSlow(250, { audience: ward }),
-    // Ten seconds of waiting are to be more than a minute, or what is late is remedied before.
-    StreamsWaiting: moreThanIsDelivered(35, 200, 1, { audience: ward, timeScale: 10 }),
+    // Waiting for 10 s, which are real, has to be found before what is late is, whose alarm looks at 5 min.
+    StreamsWaiting: moreThanIsDelivered(35, 200, 1, { audience: ward, timeScale: 10, atPeriodOf: 5 }),
     PatientsDisconnected: lostAndLockedOut(0.4),
     DisconnectionRateCritical: releaseMissigns(20),
     DisconnectionRate: releaseMissigns(90),
