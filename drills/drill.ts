@@ -208,8 +208,6 @@ async function drillOn(
   atEnd(() => course.end());
   if (remediation === 'on') await setSwitch(target, 'automatic');
 
-  const { atPeriodOf = 0 } = scenario;
-  if (atPeriodOf > 0) await stage.minutes(atPeriodOf - ((stage.now() / minuteMs) % atPeriodOf));
   beganAt = stage.now();
   say(`fault: ${scenario.fault}`);
   const lift = await scenario.begin({

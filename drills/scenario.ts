@@ -25,8 +25,6 @@ export interface Scenario {
   readonly audience?: { readonly clients?: number; readonly rooms?: number; readonly perSecond?: number };
   /** How many times faster the monitoring plane runs at most: what has to happen in real time takes so much of its time. */
   readonly timeScale?: number;
-  /** The fault begins with a period of so many minutes: an alarm that looks at one of them would else see its end only. */
-  readonly atPeriodOf?: number;
   /** Begins the fault. Nothing in it may end by itself. */
   begin(setting: Setting): Promise<Lift>;
 }

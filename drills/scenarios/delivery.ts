@@ -46,6 +46,15 @@ export const fanOutIsSlow =
       { audience: { perSecond: 3 } },
     );
 
+/** Nothing is delivered, so nothing is late that could be measured; `restart-functions` helps. */
+export const nothingIsDelivered: ScenarioOf = () =>
+  faulty(
+    `the fan-out's connections to the store: what was kept open ends at a sick host`,
+    [{ fault: 'host-outage', service: 'dynamodb', function: 'fan-out' }],
+    // Ten seconds of waiting are real ones, and have to be over before the probe's alarm has its three minutes.
+    { audience: { perSecond: 3 }, timeScale: 6 },
+  );
+
 /** More is published on a channel than can be delivered while posts are slow. */
 export const moreThanIsDelivered =
   (perSecond: number, delayMs: number, by: number, more: Partial<Scenario> = {}): ScenarioOf =>
@@ -71,7 +80,8 @@ export const publisherFloods =
   (row, runbook) => ({
     fault: `a publisher sends ${perSecond} messages a second on a channel, and each post takes ${delayMs} ms`,
     changes: [fewPosts, ...figuresDivided(row, runbook, by)],
-    audience: { ...largeRoom, perSecond: 3 },
+    // Two rounds of posts to a message's frame, and one while delivery is scaled up.
+    audience: { clients: 20, rooms: 1, perSecond: 3 },
     begin: setting => flooded(setting, perSecond, delayMs),
   });
 
@@ -101,21 +111,29 @@ export const pileOfMessages =
   });
 
 /**
- * The subscribers of each channel are posted to two at once, so that a frame takes 200 ms, and an invocation for each channel is
- * at work most of the time: all of them at once every minute, nothing is late yet, and the probe's comes on top rarely.
+ * The subscribers of each channel are posted to two at once, so that a frame takes several rounds of posts, and one while
+ * delivery is scaled up. An invocation for each channel is at work nine tenths of the time: all of them at once every minute.
  */
-const busyRoom = { size: 8, perSecond: 3.5, postMs: 50 };
+interface BusyRoom {
+  readonly size: number;
+  readonly perSecond: number;
+}
+const busyPostMs = 100;
+/** 0.6 s. */
+const busyRoom: BusyRoom = { size: 12, perSecond: 1.3 };
+/** 0.3 s, where more would be late. */
+export const quickRoom: BusyRoom = { size: 6, perSecond: 2.6 };
 
 /** @param rooms channels that are always being delivered to, beside the probe's */
 export const fanOutIsBusy =
-  (rooms: number, concurrency: number): ScenarioOf =>
+  (rooms: number, concurrency: number, { size, perSecond } = busyRoom): ScenarioOf =>
   (_, { settings }) =>
-    faulty(`each post takes ${busyRoom.postMs} ms, in ${rooms} channels at once`, [slowPosts(busyRoom.postMs)], {
+    faulty(`each post takes ${busyPostMs} ms, in ${rooms} channels at once`, [slowPosts(busyPostMs)], {
       changes: [
         settingDivided('Post parallelism', settings.postParallelism / 2),
         settingDivided('Fan-out concurrency', settings.fanOutConcurrency / concurrency),
       ],
-      audience: { clients: rooms * busyRoom.size, rooms, perSecond: rooms * busyRoom.perSecond },
+      audience: { clients: rooms * size, rooms, perSecond: rooms * perSecond },
       timeScale: 20,
     });
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
-import { type DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { type DynamoDBDocumentClient, GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { ControlReader } from './control.ts';
 import { epochSeconds } from './dynamodb.ts';
 import { Refusal } from './protocol.ts';
@@ -16,21 +16,32 @@ export interface Throttle {
   admit(publisher: string, channel: string, now: number): Promise<void>;
 }
 
+/** Records of turns in the Operations table begin so. */
+export const turnPrefix = 'turn#';
+
 /** Kept for a while after it means nothing any more; DynamoDB deletes it some time. */
 const keptMs = 3_600_000;
 
-/** A write for each question; only while a throttle is on. */
+/**
+ * A read for each question, and a write for each turn that is taken; only while a throttle is on. What is refused costs no write:
+ * the store may be short of them, which is why there is a throttle.
+ */
 export function dynamoDbTurns(client: DynamoDBDocumentClient, tableName: string): Turns {
   return {
     async take(publisher, channel, everyMs, now) {
       const publishes = createHash('sha256')
         .update(JSON.stringify([publisher, channel]))
         .digest('hex');
+      const turn = { TableName: tableName, Key: { record: `${turnPrefix}${publishes}` } };
+      // Clocks of two environments differ by a little: never longer than a turn.
+      const waitMs = (takenAt: number) => Math.min(everyMs, Math.max(0, takenAt + everyMs - now));
+      const { Item } = await client.send(new GetCommand({ ...turn, ConsistentRead: true }));
+      const wait = waitMs(Number(Item?.takenAt ?? Number.NEGATIVE_INFINITY));
+      if (wait > 0) return wait;
       try {
         await client.send(
           new UpdateCommand({
-            TableName: tableName,
-            Key: { record: `turn#${publishes}` },
+            ...turn,
             UpdateExpression: 'SET takenAt = :now, expiresAt = :expiresAt',
             ConditionExpression: 'attribute_not_exists(takenAt) OR takenAt <= :due',
             ExpressionAttributeValues: { ':now': now, ':due': now - everyMs, ':expiresAt': epochSeconds(now + keptMs) },
@@ -41,9 +52,7 @@ export function dynamoDbTurns(client: DynamoDBDocumentClient, tableName: string)
       } catch (error) {
         if (!(error instanceof ConditionalCheckFailedException)) throw error;
         // The document client leaves the item of an error in DynamoDB's own types.
-        const takenAt = Number(error.Item?.takenAt?.N ?? now);
-        // Clocks of two environments differ by a little: never longer than a turn.
-        return Math.min(everyMs, Math.max(1, takenAt + everyMs - now));
+        return Math.max(1, waitMs(Number(error.Item?.takenAt?.N ?? now)));
       }
     },
   };

@@ -69,7 +69,7 @@ export class Messages extends Construct {
     tables.allow(handler, 'connections', 'UpdateItem', 'BatchGetItem');
     tables.allow(handler, 'subscriptions', 'PutItem', 'DeleteItem', 'Query');
     tables.allow(handler, 'messages', 'GetItem', 'Query', 'UpdateItem');
-    tables.allow(handler, 'operations', 'UpdateItem');
+    tables.allowTurns(handler);
     tables.allowControl(handler, unwrittenBeatsRecord);
     this.publications.allowSend(handler);
     gateway.allowConnections(handler, 'POST', 'DELETE');

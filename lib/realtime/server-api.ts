@@ -55,7 +55,7 @@ export class ServerApi extends Construct {
       },
     });
     publications.allowSend(handler);
-    tables.allow(handler, 'operations', 'UpdateItem');
+    tables.allowTurns(handler);
     tables.allowControl(handler);
     this.api.addRoutes({
       path: '/channels/{channel}/messages',

@@ -4,6 +4,7 @@ import { Construct } from 'constructs';
 import { controlRecord } from '../../lambdas/shared/control.ts';
 import type { presenceVariables } from '../../lambdas/shared/presence.ts';
 import { connectionsTable, messagesTable, operationsTable, subscriptionsTable } from '../../lambdas/shared/tables.ts';
+import { turnPrefix } from '../../lambdas/shared/throttle.ts';
 import type { VariablesOf } from '../../lambdas/shared/variables.ts';
 import type { Handler } from './handler.ts';
 
@@ -92,6 +93,14 @@ export class Tables extends Construct {
     handler.allow(['dynamodb:GetItem'], [this.operations.tableArn], {
       'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': [controlRecord, ...records] },
     });
+  }
+
+  /** Allows to ask for turns and to take them, as a throttle does. */
+  allowTurns(handler: Handler): void {
+    handler.allow(['dynamodb:GetItem'], [this.operations.tableArn], {
+      'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': [`${turnPrefix}*`] },
+    });
+    this.allow(handler, 'operations', 'UpdateItem');
   }
 
   /** What `forget` needs: the item, its subscriptions, the count. */
