@@ -82,8 +82,8 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     FanOutBusy: fanOutIsBusy(9, 10),
     MemoryCritical: releaseLeaks(0.93),
     MemoryHigh: releaseLeaks(0.87),
-    StoreCritical: manyWrites(24_000),
-    StoreBusy: manyWrites(24_000),
+    StoreCritical: manyWrites(16_000),
+    StoreBusy: manyWrites(16_000),
     ErrorRateHigh: releaseMisreads(4, 10),
   },
   dojopool: {

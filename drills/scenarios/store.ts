@@ -21,9 +21,9 @@ export const heartbeatsThrottled: ScenarioOf = (row, runbook) =>
 export const manyWrites =
   (by: number): ScenarioOf =>
   (row, runbook) => ({
-    fault: 'four publishers send twelve messages a second each',
+    fault: 'three publishers send twenty messages a second each',
     changes: figuresDivided(row, runbook, by, true),
     audience: { perSecond: 1 },
     timeScale: 20,
-    begin: ({ stage }) => flood(stage, 4, 12, n => `flood:${n}`),
+    begin: ({ stage }) => flood(stage, 3, 20, n => `flood:${n}`),
   });
