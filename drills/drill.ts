@@ -3,6 +3,7 @@ import { steadyClients } from '../bench/steady-client.ts';
 import { answer, listIncidents, setSwitch } from '../bin/incident/incidents.ts';
 import { findTarget, type Target } from '../bin/incident/target.ts';
 import type { Incident } from '../lambdas/shared/incidents.ts';
+import { deliveryRates } from '../lib/realtime/delivery-rates.ts';
 import type { AlarmRow, Runbook } from '../lib/runbook/runbook.ts';
 import type { DrillAssembly } from './assembly.ts';
 import { Course, firingAlarms, type Happening } from './course.ts';
@@ -48,14 +49,18 @@ export interface DrillResult {
   readonly pendingUndo: readonly string[];
 }
 
-const usual = { clients: 60, rooms: 6, perSecond: 6 };
+/** What one invocation may post, at most: a service that allows many at once has less for each. */
+const usual = ({ settings }: Runbook) => ({
+  ...{ clients: 60, rooms: 6 },
+  perSecond: Math.min(6, deliveryRates(settings).postsPerSecond / 10),
+});
 const connectsPerSecond = 25;
 /** A quarter of an hour is what the census takes for usual, and some alarms look back. */
 const calmMinutes = 22;
 /** Before the fault, alarms have been there for so long. */
 const alarmedMinutes = 4;
 /** In which what went wrong at the start has to be over. */
-const quietMinutes = 90;
+const quietMinutes = 150;
 /** Beyond an alarm's own window, in which it has to fire. */
 const detectionMinutes = 60;
 /** A person who is asked has read the page by then. */
@@ -191,7 +196,7 @@ async function drillOn(
   const target = await findTarget({ stateDir: stage.stateDirectory });
   // What functions that start cold set off is not the drill's, and must not use up a playbook's cooldown.
   await setSwitch(target, 'off');
-  const { perSecond, ...crowd } = { ...usual, ...scenario.audience };
+  const { perSecond, ...crowd } = { ...usual(runbook), ...scenario.audience };
   const audience = await Audience.gather({ connect: steadyClients(stage), ...crowd, connectsPerSecond });
   atEnd(() => audience.close());
   const publisher = new Publishing(audience, perSecond);
