@@ -67,7 +67,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     WebsocketSendFailures: releaseMissigns(8, 10, { timeScale: 60 }),
     WebsocketBroadcastLatency: connectionsAreSlow(1_500),
     WebsocketQueueGrowing: moreThanIsDelivered(13, 160, 10),
-    WebsocketQueueDepth: pileOfMessages(3_000, 350, 10),
+    WebsocketQueueDepth: pileOfMessages(4_500, 300, 10),
   },
   'chat-backend': {
     HealthCheckCritical: releaseMisreadsProbe(6),
