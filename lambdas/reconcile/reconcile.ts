@@ -26,7 +26,7 @@ export interface ReconcileDependencies {
   readonly isMuted: (alarm: string) => Promise<boolean>;
   readonly open: () => Promise<readonly OpenIncident[]>;
   readonly isRunning: (executionArn: string) => Promise<boolean>;
-  /** Alarms for which a responder runs now. Asked only where the store cannot be. */
+  /** Alarms for which a responder runs now. Asked only where the store cannot tell it. */
   readonly answered: () => Promise<ReadonlySet<string>>;
   /** Starts the responder as the rule does; a name that was used does nothing. */
   readonly respond: (alarm: AlarmState, name: string) => Promise<void>;
@@ -57,7 +57,8 @@ export interface Closing {
 
 /** How often a closure that failed is tried again, in runs. */
 const closureAgain = 10;
-const stopAgainMs = 10 * 60_000;
+const minuteMs = 60_000;
+const stopAgainMs = 10 * minuteMs;
 
 /**
  * Brings together what is in ALARM and what is worked on: events can be missed, executions can end before their work is done,
@@ -126,7 +127,10 @@ async function ensureResponder(
     if (over.some(name => states.get(name)?.state === 'ALARM')) return;
   }
   if (await isMuted(alarm.name)) return;
-  await respond(alarm, executionName(alarm.name, alarm.since, ...(open ? [open.owner] : [])));
+  if (open) return respond(alarm, executionName(alarm.name, alarm.since, open.owner));
+  // It has only begun; or it could not record its incident, and ends: then another one does, a minute later.
+  if ((await dependencies.answered()).has(alarm.name)) return;
+  await respond(alarm, executionName(alarm.name, alarm.since, Math.floor(dependencies.now() / minuteMs)));
 }
 
 /** Closes what nobody's automation works on when all is well again, and what its responder left behind. */

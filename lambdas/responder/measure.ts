@@ -72,7 +72,8 @@ export function measuring(cloudwatch: CloudWatchClient, store: DynamoDBDocumentC
           TableName,
           Key: { [operationsTable.partitionKey]: incidentRecord(incident) },
           UpdateExpression: 'SET #timeline = list_append(if_not_exists(#timeline, :none), :entry)',
-          ExpressionAttributeNames: { '#timeline': 'timeline' },
+          ConditionExpression: 'attribute_exists(#record)',
+          ExpressionAttributeNames: { '#timeline': 'timeline', '#record': operationsTable.partitionKey },
           ExpressionAttributeValues: { ':none': [], ':entry': [{ at: now, kind: 'values', text }] },
         }),
       );

@@ -71,6 +71,13 @@ const isOver = (...over: readonly string[]) =>
     Condition.or(Condition.stringEquals(status, 'closed'), ...over.map(each => Condition.stringEquals(status, each))),
   );
 
+/** The store answers and has no such incident: it could not be opened, and what is still in ALARM has another one by now. */
+const isUnrecorded = Condition.and(
+  Condition.not(Condition.isPresent('$.incident.Item')),
+  Condition.not(Condition.isPresent('$.incident.unknown')),
+);
+const notKnown = { parameters: { unknown: true }, resultPath: '$.incident' };
+
 /** Topics of contacts filter by it: a contact has channels that a step does not use. */
 const attributesOf = (channels: object) => ({ [channelsAttribute]: { DataType: 'String.Array', ...channels } });
 
@@ -142,7 +149,9 @@ export class Escalation extends Construct {
     const read = readIncident(this, `Is it open at ${step.name}`, operations);
     const acknowledged = Condition.isPresent('$.incident.Item.acknowledged');
     const silent = repeated ? isOver() : Condition.or(isOver('superseded'), acknowledged);
-    const choice = new Choice(this, `Is ${step.name} told`).when(isOver(), this.over).when(silent, next);
+    const choice = new Choice(this, `Is ${step.name} told`)
+      .when(Condition.or(isOver(), isUnrecorded), this.over)
+      .when(silent, next);
     if (step.severities) {
       const other = Condition.not(
         Condition.or(...step.severities.map(severity => Condition.stringEquals('$.severity', severity))),
@@ -150,7 +159,7 @@ export class Escalation extends Construct {
       choice.when(other, next);
     }
     choice.otherwise(told);
-    const unknown = new Pass(this, `Not known at ${step.name}`, { parameters: {}, resultPath: '$.incident' });
+    const unknown = new Pass(this, `Not known at ${step.name}`, notKnown);
     unknown.next(choice);
     read.addCatch(unknown, { errors: [Errors.ALL], resultPath: '$.ignored' });
     read.next(choice);
@@ -241,7 +250,7 @@ export class Escalation extends Construct {
     const scope = new Construct(this, 'Updates');
     const over = new Succeed(scope, 'It is over');
     const read = readIncident(scope, 'Is it open', operations);
-    const unknown = new Pass(scope, 'Not known', { parameters: {}, resultPath: '$.incident' });
+    const unknown = new Pass(scope, 'Not known', notKnown);
     const page = publish(scope, 'Tell', {
       topic: '$.topic',
       subject: format('{}: still open', '$.subject'),
@@ -302,7 +311,7 @@ export class Escalation extends Construct {
     condition.addCatch(page, { errors: [Errors.ALL], resultPath: '$.ignored' });
     condition.next(holds);
     const choice = new Choice(scope, 'Go on')
-      .when(isOver('superseded'), over)
+      .when(Condition.or(isOver('superseded'), isUnrecorded), over)
       .when(Condition.isPresent('$.condition'), condition)
       .otherwise(page);
     unknown.next(choice);

@@ -139,7 +139,12 @@ export class IncidentWrites {
         ]
           .filter(Boolean)
           .join(' '),
-        ExpressionAttributeNames: { ...Object.fromEntries(plain.map(part => [`#${part}`, part])), ...namesOf(names) },
+        // An update would make a record of its own where the incident could not be opened: of what, nobody would know.
+        ConditionExpression: 'attribute_exists(#record)',
+        ExpressionAttributeNames: {
+          ...Object.fromEntries([...plain, 'record'].map(part => [`#${part}`, part])),
+          ...namesOf(names),
+        },
         ...(sets.length + adds.length > 0 && {
           ExpressionAttributeValues: {
             ...Object.fromEntries(Object.entries(values).map(([path, given]) => [value(path), given])),

@@ -238,6 +238,23 @@ test('the store goes down in the middle: the ladder and the hand-over go out, an
   expect(await control()).not.toHaveProperty('shards');
 });
 
+test('the store is down when an alarm fires: people have it, nothing is changed without a record, and an incident is opened when it is back', async () => {
+  const incident = await next('Twin');
+  const told = shop.pages.length;
+  const fault = shop.faults.inject({ fault: 'store-outage' });
+  bad('Twin');
+  await paged('Twin', 'What is done', told);
+  await paged('Twin', 'over to you', told);
+  shop.faults.clear(fault.id);
+  const { record, topic, announced } = await incident(says('scale-delivery: raised'));
+  expect({ topic, announced }).toEqual({ topic: expect.stringMatching(/:shop-dev-p2$/), announced: true });
+  // Of what was not recorded nothing is left that somebody would have to close.
+  for (const each of await shop.incidents()) expect(each).toHaveProperty('topic');
+  calm('Twin');
+  expect((await incident(closed)).record).toBe(record);
+  expect(await control()).not.toHaveProperty('shards');
+});
+
 test('a deployment in the middle: the execution under way keeps its plan; the one that takes it over has the new one', async () => {
   const stateMachineArn = shop.machine('responder');
   const { definition = '' } = await shop.states.send(new DescribeStateMachineCommand({ stateMachineArn }));

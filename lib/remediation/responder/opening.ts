@@ -1,4 +1,4 @@
-import { Choice, Condition, type CustomState, Errors, Pass, Succeed } from 'aws-cdk-lib/aws-stepfunctions';
+import { Choice, Condition, type CustomState, Errors, Pass, type State, Succeed } from 'aws-cdk-lib/aws-stepfunctions';
 import { format, inAnyCase, type Text, task, texts } from '../states.ts';
 import type { Attempts } from './attempts.ts';
 import type { Endings } from './endings.ts';
@@ -6,6 +6,14 @@ import type { ResponderSteps } from './steps.ts';
 
 /** A diagnosis that takes longer holds up the help. */
 const diagnosisSeconds = 3 * 60;
+
+/** What an incident is opened with, beside its id, and what the function answers. */
+const opened = {
+  ...{ 'alarm.$': '$.alarm', 'alarmAt.$': '$.alarmAt', 'reason.$': '$.reason' },
+  ...{ 'severity.$': '$.plan.severity', 'title.$': '$.plan.title', 'link.$': '$.plan.link' },
+  ...{ 'topic.$': '$.plan.topic', 'windowSeconds.$': '$.plan.windowSeconds', 'execution.$': '$$.Execution.Id' },
+};
+const answered = ['verdict', 'incident', 'announced', 'position', 'undo'];
 
 /** Up to the first attempt: incident, mode, page, diagnosis. */
 export class Opening {
@@ -36,25 +44,19 @@ export class Opening {
       },
       resultPath: '$.named',
     });
-    const open = this.steps.ask(
-      'Open the incident',
-      'open',
-      {
-        ...{ 'id.$': '$.named.id', 'alarm.$': '$.alarm', 'alarmAt.$': '$.alarmAt', 'reason.$': '$.reason' },
-        ...{ 'severity.$': '$.plan.severity', 'title.$': '$.plan.title', 'link.$': '$.plan.link' },
-        ...{ 'topic.$': '$.plan.topic', 'windowSeconds.$': '$.plan.windowSeconds', 'execution.$': '$$.Execution.Id' },
-      },
-      '$.opened',
-      ['verdict', 'incident', 'announced', 'position', 'undo'],
-    );
+    const open = this.steps.ask('Open the incident', 'open', { 'id.$': '$.named.id', ...opened }, '$.opened', answered);
     const unstored = new Pass(this.steps.scope, 'Go on without the store', {
-      parameters: { verdict: 'opened', 'incident.$': '$.named.id', announced: false, position: 0, undo: [] },
+      parameters: {
+        ...{ verdict: 'opened', 'incident.$': '$.named.id', announced: false, position: 0, undo: [] },
+        unrecorded: true,
+      },
       resultPath: '$.opened',
     });
     const carried = new Pass(this.steps.scope, 'What the incident is about', {
       parameters: {
         ...{ 'alarm.$': '$.alarm', 'reason.$': '$.reason', 'plan.$': '$.plan', 'id.$': '$.opened.incident' },
         ...{ 'announced.$': '$.opened.announced', 'position.$': '$.opened.position', 'undo.$': '$.opened.undo' },
+        ...{ 'alarmAt.$': '$.alarmAt', 'opened.$': '$.opened' },
       },
     });
     open.addCatch(unstored, { errors: [Errors.ALL], resultPath: '$.ignored' });
@@ -190,7 +192,7 @@ export class Opening {
 
   private diagnosing(): CustomState {
     const { diagnose } = this.steps.props;
-    const next = this.stillInAlarm();
+    const next = this.recorded(this.stillInAlarm());
     const run = task(this.steps.scope, 'Diagnose', {
       resource: 'states:startExecution.sync:2',
       comment: 'Changes nothing, and never holds up what follows',
@@ -214,6 +216,46 @@ export class Opening {
     run.next(inAnyCase(noted, next));
     inAnyCase(failed, next);
     return run;
+  }
+
+  /**
+   * Nothing is changed of which there is no record: it could not be given back. Where the store is still away, people have it,
+   * and the reconciler starts anew when it is back.
+   */
+  private recorded(next: State): Choice {
+    const { scope, writes } = this.steps;
+    const open = this.steps.ask(
+      'Open the incident after all',
+      'open',
+      { 'id.$': '$.id', ...opened },
+      '$.again',
+      answered,
+    );
+    const merged = new Pass(scope, 'It is recorded now', {
+      parameters: { 'state.$': 'States.JsonMerge($, $.again, false)' },
+      outputPath: '$.state',
+    });
+    const named = new Pass(scope, 'Its name', { inputPath: '$.incident', resultPath: '$.id' });
+    const noted = writes.note(
+      scope,
+      'Write the page after all',
+      'page',
+      format('told at once, while the store was away; what is done: {}', '$.mode.says'),
+      { set: { announced: { BOOL: true }, pagedAt: { 'S.$': '$$.Execution.StartTime' } } },
+    );
+    merged.next(named);
+    named.next(noted);
+    inAnyCase(noted, next);
+    open.addCatch(this.endings.handingOver(), { errors: [Errors.ALL], resultPath: '$.ignored' });
+    open.next(
+      new Choice(scope, 'Is somebody else at it by now')
+        .when(
+          Condition.stringEquals('$.again.verdict', 'duplicate'),
+          new Succeed(scope, 'Somebody else is at it by now'),
+        )
+        .otherwise(merged),
+    );
+    return new Choice(scope, 'Is it recorded').when(Condition.isPresent('$.opened.unrecorded'), open).otherwise(next);
   }
 
   private stillInAlarm(): CustomState {

@@ -64,6 +64,20 @@ test('an alarm without an incident is answered, once for each time that it began
   expect(later.started).not.toEqual(first.started);
 });
 
+test('an alarm whose responder has not recorded its incident is left to it, and answered again once it has ended', async () => {
+  const during = run({ states: [alarm('a')], answered: async () => new Set(['a']) });
+  await during.done;
+  expect(during.started).toEqual([]);
+  const names = new Set<string | undefined>();
+  for (const now of [0, 59_999, 60_000, 600_000]) {
+    const { done, started } = run({ states: [alarm('a')], now: () => now });
+    await done;
+    names.add(started[0]?.name);
+  }
+  // Runs of one minute are one.
+  expect(names.size).toBe(3);
+});
+
 test('a muted alarm is left alone', async () => {
   const { done, started } = run({ states: [alarm('a')], isMuted: async () => true });
   await done;
