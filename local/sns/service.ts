@@ -97,6 +97,12 @@ class SnsService implements Sns {
   }
 
   async publish(topicArn: string, publication: Publication, principal: Principal): Promise<{ messageId: string }> {
+    const parts = topicArn.split(':').length;
+    if (parts < 6)
+      throw new AwsError(
+        'InvalidParameter',
+        `Invalid parameter: TopicArn Reason: An ARN must have at least 6 elements, not ${parts}`,
+      );
     const topic = this.#topics.get(topicArn);
     if (!topic || !isAllowedByDefault(topic, principal))
       await this.#options.authorization.authorize({

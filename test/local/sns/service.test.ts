@@ -124,6 +124,7 @@ it('answers a denial in the protocol, and delivers nothing', async () => {
 
 it.each([
   ['an unknown topic', { TopicArn: `${TopicArn}-missing`, Message: 'x' }, 404, 'NotFound'],
+  ['no topic', { TopicArn: '', Message: 'x' }, 400, 'InvalidParameter'],
   ['an empty message', { TopicArn, Message: '' }, 400, 'InvalidParameter'],
   ['more than 256 KB', { TopicArn, Message: 'x'.repeat(262_145) }, 400, 'InvalidParameter'],
   ['another action', { Action: 'CreateTopic' }, 400, 'InvalidAction'],
