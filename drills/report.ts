@@ -24,7 +24,8 @@ export interface Report extends DrillResult {
 /** By how much the figure of a copy's alarm is smaller; where the figure is a share of a sample, by how much the sample is. */
 export function factorOf({ condition: own }: AlarmRow, { condition: copied }: AlarmRow): number {
   if (own.kind === 'band' || copied.kind === 'band') return 1;
-  const ratio = own.threshold / copied.threshold;
+  // More than 0 of something is no less for being divided.
+  const ratio = own.threshold === copied.threshold ? 1 : own.threshold / copied.threshold;
   if (ratio !== 1 || !own.minimumSample || !copied.minimumSample) return Number(ratio.toPrecision(3));
   return Number((own.minimumSample.threshold / copied.minimumSample.threshold).toPrecision(3));
 }

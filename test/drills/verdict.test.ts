@@ -131,5 +131,6 @@ test('the factor is that of the figure, and of the sample where the figure is a 
   });
   expect(factorOf(row(10_000), row(40))).toBe(250);
   expect(factorOf(row(10), row(10))).toBe(1);
+  expect(factorOf(row(0), row(0))).toBe(1);
   expect(factorOf(row(50, 20), row(50, 1))).toBe(20);
 });
