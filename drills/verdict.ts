@@ -25,10 +25,11 @@ export function outcomeOf(
 ): Extract<Outcome, 'recovered' | 'escalated' | 'cleared' | 'superseded'> | undefined {
   if (incident?.status === 'escalated') return 'escalated';
   if (incident?.status !== 'closed') return undefined;
-  if (incident.supersededBy.size > 0) return 'superseded';
   // Handed over and closed since: people had it.
   if (incident.timeline.some(({ text }) => text.startsWith(nothingAutomaticIsLeft))) return 'escalated';
-  return playbooksOf(incident).length > 0 || awaited(incident) ? 'recovered' : 'cleared';
+  // One that was superseded can outlast the more severe one, and has its own remediation then.
+  if (playbooksOf(incident).length > 0 || awaited(incident)) return 'recovered';
+  return incident.supersededBy.size > 0 ? 'superseded' : 'cleared';
 }
 
 export interface Page extends Told {

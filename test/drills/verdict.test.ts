@@ -22,6 +22,7 @@ test.each<[string, ReturnType<typeof incident> | undefined, ReturnType<typeof ou
   ],
   ['it was closed and nothing was done', incident('closed', ['it was over before anything was done']), 'cleared'],
   ['a more severe alarm had it', incident('closed', [], ['shop-dev-Worse']), 'superseded'],
+  ['it outlasted a more severe alarm', incident('closed', [ran], ['shop-dev-Worse']), 'recovered'],
   ['people have it', incident('escalated', [ran]), 'escalated'],
   [
     'people had it when it was closed',
