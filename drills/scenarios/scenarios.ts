@@ -100,7 +100,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
   matchbook: {
     WebSocketHighConnectionCount: leakToFigure(50),
     ConnectionsRefused: leakOfAddress,
-    WebSocketMessageBacklog: publisherFloods(20, 350, 125),
+    WebSocketMessageBacklog: publisherFloods(28, 300, 80),
     OldestPrice: pileOfMessages(2_200, 700, 1),
     UsersDisconnected: lostAndLockedOut(0.4),
     ConnectionChurn: releaseMissigns(20),
