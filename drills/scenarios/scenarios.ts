@@ -102,7 +102,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     ConnectionsRefused: leakOfAddress,
     WebSocketMessageBacklog: publisherFloods(28, 300, 80),
     OldestPrice: pileOfMessages(2_200, 700, 1),
-    UsersDisconnected: lostAndLockedOut(0.4),
+    UsersDisconnected: lostAndLockedOut(0.7),
     ConnectionChurn: releaseMissigns(20),
   },
   vitalstream: {
