@@ -111,7 +111,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     StreamsWaiting: nothingIsDelivered,
     PatientsDisconnected: lostAndLockedOut(0.4),
     DisconnectionRateCritical: releaseMissigns(20),
-    DisconnectionRate: releaseMissigns(90),
+    DisconnectionRate: releaseMissigns(60),
     ConnectionErrorsByLogin: wrongTokens(4, 10),
     ConnectionErrorsInternal: arrivalsRefused(4, 5),
     FunctionsBusy: fanOutIsBusy(5, 5, quickRoom),
