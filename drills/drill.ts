@@ -69,7 +69,8 @@ const answerMinutes = 2;
 const undoMinutes = 45;
 /** Beyond an alarm's own window, in which it would fire again. */
 const againMinutes = 5;
-const settleMs = 30_000;
+/** Longer than the queue hides the messages of a fan-out that died with them: until then they are late, and not lost. */
+const settleMs = 7 * 60_000;
 const minuteMs = 60_000;
 
 const round = (minutes: number): number => Math.round(minutes * 10) / 10;
