@@ -101,7 +101,7 @@ export const networkCuts =
   (everyMs: number, share: number, more: Partial<Scenario> = {}): ScenarioOf =>
   row =>
     faulty(
-      `a network on the way cuts ${share * 100} % of the connections every ${everyMs} ms`,
+      `a network on the way cuts ${Number((100 * share).toPrecision(2))} % of the connections every ${everyMs} ms`,
       [{ fault: 'socket-churn', everyMs, share }],
       { timeScale: 20, changes: neverQuiet(row), audience: { clients: 100, rooms: 10 }, ...more },
     );
