@@ -53,13 +53,12 @@ export const leakOfAddress: ScenarioOf = (row, runbook) => {
 
 /** Clients are lost one by one without a word, all the time. They come back; what they leave is found by its silence. */
 export const vanishing =
-  (everyMs: number, more: Partial<Scenario> = {}): ScenarioOf =>
+  (everyMs: number): ScenarioOf =>
   (_, runbook) => ({
     fault: `every ${everyMs} ms a connection is lost without a word`,
     changes: quickHeartbeats(runbook),
     audience: { clients: 100, rooms: 10 },
     timeScale: 20,
-    ...more,
     begin: ({ stage: { faults } }) =>
       Promise.resolve(
         repeatedly(everyMs, async () => void (await faults.inject({ fault: 'socket-half-open', share: 0.011 }))),

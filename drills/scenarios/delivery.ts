@@ -57,12 +57,11 @@ export const nothingIsDelivered: ScenarioOf = () =>
 
 /** More is published on a channel than can be delivered while posts are slow. */
 export const moreThanIsDelivered =
-  (perSecond: number, delayMs: number, by: number, more: Partial<Scenario> = {}): ScenarioOf =>
+  (perSecond: number, delayMs: number, by: number): ScenarioOf =>
   (row, runbook) => ({
     fault: `each post takes ${delayMs} ms, while ${perSecond} messages a second more are published on a channel`,
     changes: [fewPosts, ...figuresDivided(row, runbook, by)],
     audience: { ...largeRoom, perSecond: 3 },
-    ...more,
     async begin(setting) {
       const fault = await inject(setting, [slowPosts(delayMs)]);
       const end = new AbortController();

@@ -154,10 +154,9 @@ export const releaseMisreads =
 
 /** Only the probe is affected, so that no other alarm's remediation comes first. */
 export const releaseMisreadsProbe =
-  (every: number, more: Partial<Scenario> = {}): ScenarioOf =>
+  (every: number): ScenarioOf =>
   () => ({
     fault: `a release of the message function misreads every ${every}th publication of the probe`,
-    ...more,
     async begin({ stage }) {
       await stage.release('message', misreads(every, probeChannel));
       return () => stage.release('message', mended);

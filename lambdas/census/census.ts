@@ -88,8 +88,9 @@ export async function takeCensus(d: CensusDependencies): Promise<CensusReport | 
     await attempt(async () => {
       unwrittenUntil = await d.unwritten.until();
     });
-    const written = control.presence !== 'degraded' && now - unwrittenUntil >= silenceLimitMs(d.heartbeat);
-    const watched = written && watchedSince !== undefined && now - watchedSince >= silenceLimitMs(d.heartbeat);
+    const silentMs = silenceLimitMs(d.heartbeat);
+    const written = control.presence !== 'degraded' && now - unwrittenUntil >= silentMs;
+    const watched = written && watchedSince !== undefined && now - watchedSince >= silentMs;
     const mayEvict = watched && !isMassSilence(found.silent.length, found.connections);
     const ended = await end(found, mayEvict, now, d);
     await attempt(async () => d.metrics.put('Backlog', await d.backlog()));
