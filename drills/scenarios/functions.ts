@@ -33,11 +33,14 @@ export const arrivalsRefused =
     },
   });
 
-/** Has every environment of the connect function open its connections, as a busy day does, and then ends them at a sick host. */
-async function connectsAreSick(setting: Setting): Promise<Lift> {
+/**
+ * Has every environment of the connect function open its connections, as a busy day does, and then ends them at a sick host.
+ * @param delayMs how long each arrival takes, so that the next needs another environment: 12 a second have about 12 times as many
+ *   environments as these are seconds, and what comes at once beyond them finds new ones, which are well
+ */
+async function connectsAreSick(setting: Setting, delayMs = 700): Promise<Lift> {
   const { stage } = setting;
-  // Each takes long enough for the next to need another environment.
-  const slow = await inject(setting, [{ fault: 'function-latency', function: 'connect', delayMs: 700 }]);
+  const slow = await inject(setting, [{ fault: 'function-latency', function: 'connect', delayMs }]);
   const busy = arrivals(stage, 12);
   await sleep(4_000);
   const sickness = await inject(setting, [{ fault: 'host-outage', service: 'dynamodb', function: 'connect' }]);
@@ -46,15 +49,15 @@ async function connectsAreSick(setting: Setting): Promise<Lift> {
   return sickness;
 }
 
-/** Clients lose their connection, and do not get in again. */
+/** Clients lose their connection, and do not get in again. @param delayMs how many environments are sick, see `connectsAreSick` */
 export const lostAndLockedOut =
-  (share: number): ScenarioOf =>
+  (share: number, delayMs?: number): ScenarioOf =>
   () => ({
     fault: `${Math.round(share * 100)} % of the connections break, and ${sick("the connect function's connections to the store")}`,
     // Clients wait up to 30 real seconds between two attempts.
     timeScale: 20,
     async begin(setting) {
-      const lift = await connectsAreSick(setting);
+      const lift = await connectsAreSick(setting, delayMs);
       await inject(setting, [{ fault: 'socket-kill', share, seed: 1 }]);
       return lift;
     },
