@@ -59,13 +59,16 @@ export const vanishing =
     changes: quickHeartbeats(runbook),
     audience: { clients: 100, rooms: 10 },
     timeScale: 20,
-    begin: ({ stage: { faults } }) =>
-      Promise.resolve(
-        repeatedly(everyMs, async () => void (await faults.inject({ fault: 'socket-half-open', share: 0.011 }))),
-      ).then(lift => async () => {
+    async begin({ stage: { faults } }) {
+      const lift = repeatedly(
+        everyMs,
+        async () => void (await faults.inject({ fault: 'socket-half-open', share: 0.011 })),
+      );
+      return async () => {
         await lift();
         await faults.clear();
-      }),
+      };
+    },
   });
 
 function repeatedly(everyMs: number, act: () => Promise<void>): Lift {
@@ -95,15 +98,17 @@ export const manySilent: ScenarioOf = (_, runbook) =>
     },
   );
 
-/** A network on the way cuts connections again and again; nothing of ours can mend it. */
+/** A network on the way cuts one connection after the other, those that are open for longest; nothing of ours can mend it. */
 export const networkCuts =
-  (everyMs: number, share: number, more: Partial<Scenario> = {}): ScenarioOf =>
-  row =>
-    faulty(
-      `a network on the way cuts ${Number((100 * share).toPrecision(2))} % of the connections every ${everyMs} ms`,
-      [{ fault: 'socket-churn', everyMs, share }],
-      { timeScale: 20, changes: neverQuiet(row), audience: { clients: 100, rooms: 10 }, ...more },
-    );
+  (everyMs: number): ScenarioOf =>
+  row => ({
+    fault: `every ${everyMs} ms a network on the way cuts a connection`,
+    changes: neverQuiet(row),
+    audience: { clients: 110, rooms: 11 },
+    timeScale: 20,
+    begin: async ({ stage: { faults } }) =>
+      repeatedly(everyMs, async () => void (await faults.inject({ fault: 'socket-kill', times: 1 }))),
+  });
 
 /** Clients that come with a token of somebody else's. */
 export const wrongTokens =
