@@ -33,14 +33,11 @@ export const arrivalsRefused =
     },
   });
 
-/**
- * Has every environment of the connect function open its connections, as a busy day does, and then ends them at a sick host.
- * @param delayMs how long each arrival takes, so that the next needs another environment: 12 a second have about 12 times as many
- *   environments as these are seconds, and what comes at once beyond them finds new ones, which are well
- */
-async function connectsAreSick(setting: Setting, delayMs = 700): Promise<Lift> {
+/** Has every environment of the connect function open its connections, as a busy day does, and then ends them at a sick host. */
+async function connectsAreSick(setting: Setting): Promise<Lift> {
   const { stage } = setting;
-  const slow = await inject(setting, [{ fault: 'function-latency', function: 'connect', delayMs }]);
+  // Each takes long enough for the next to need another environment.
+  const slow = await inject(setting, [{ fault: 'function-latency', function: 'connect', delayMs: 700 }]);
   const busy = arrivals(stage, 12);
   await sleep(4_000);
   const sickness = await inject(setting, [{ fault: 'host-outage', service: 'dynamodb', function: 'connect' }]);
@@ -49,16 +46,23 @@ async function connectsAreSick(setting: Setting, delayMs = 700): Promise<Lift> {
   return sickness;
 }
 
-/** Clients lose their connection, and do not get in again. @param delayMs how many environments are sick, see `connectsAreSick` */
+/**
+ * Clients lose their connection, and do not get in again.
+ * @param waves in so many the connections break: more clients at once than there are environments that are sick find new ones, and
+ *   those are well
+ */
 export const lostAndLockedOut =
-  (share: number, delayMs?: number): ScenarioOf =>
+  (share: number, waves = 1): ScenarioOf =>
   () => ({
     fault: `${Math.round(share * 100)} % of the connections break, and ${sick("the connect function's connections to the store")}`,
     // Clients wait up to 30 real seconds between two attempts.
     timeScale: 20,
     async begin(setting) {
-      const lift = await connectsAreSick(setting, delayMs);
-      await inject(setting, [{ fault: 'socket-kill', share, seed: 1 }]);
+      const lift = await connectsAreSick(setting);
+      for (let wave = 0; wave < waves; wave += 1) {
+        await inject(setting, [{ fault: 'socket-kill', share: 1 - (1 - share) ** (1 / waves), seed: 1 }]);
+        if (waves > 1) await sleep(500);
+      }
       return lift;
     },
   });

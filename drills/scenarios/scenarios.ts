@@ -89,7 +89,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
   dojopool: {
     DojoPoolWebSocketConnections: arrivalsRefused(4, 10),
     DojoPoolWebSocketConnectionsDropping: lostAndLockedOut(0.3),
-    DojoPoolWebSocketConnectionsLost: lostAndLockedOut(0.8, 2_500),
+    DojoPoolWebSocketConnectionsLost: lostAndLockedOut(0.85, 10),
     DojoPoolAuthenticationFailing: wrongTokens(4, 30),
     DojoPoolAPIHighErrorRate: publicationsFail(10),
     DojoPoolMovesLate: postsAreSlow(160),
