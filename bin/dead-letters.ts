@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { list, redrive } from './dead-letters/dead-letters.ts';
-import { onAws, onThisMachine, type Target } from './dead-letters/target.ts';
+import { allOnThisMachine, onAws, type Target } from './dead-letters/target.ts';
 
 interface Options {
   readonly queue?: string;
@@ -14,7 +14,7 @@ const limit = (text: string): number => {
 };
 
 const targetOf = ({ queue, stateDir }: Options): Promise<Target> | Target =>
-  queue === undefined ? onThisMachine(stateDir) : onAws(queue);
+  queue === undefined ? allOnThisMachine(stateDir) : onAws(queue);
 
 const nameOf = (queueUrl: string): string => queueUrl.slice(queueUrl.lastIndexOf('/') + 1);
 

@@ -1,7 +1,7 @@
 import { createWriteStream } from 'node:fs';
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Endpoints } from '../local/environment.ts';
+import type { Endpoints } from '../local/endpoints.ts';
 import { startEnvironment } from '../local/environment.ts';
 import type { KeyPair } from '../local/iam/credentials.ts';
 import { terminalLog } from '../local/log.ts';

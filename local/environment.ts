@@ -17,6 +17,7 @@ import { type CloudWatch, createCloudWatch } from './cloudwatch/service.ts';
 import { measuredDynamoDb } from './cloudwatch/table-metrics.ts';
 import { identities as dynamoDbIdentities } from './dynamodb/identities.ts';
 import { startDynamoDb } from './dynamodb/service.ts';
+import { type Endpoints, endpointsFile } from './endpoints.ts';
 import { identities as eventsIdentities } from './events/rules.ts';
 import { type Events, startEvents } from './events/service.ts';
 import { startFaultControl } from './faults/control-server.ts';
@@ -74,18 +75,6 @@ export interface EnvironmentOptions {
   /** Drop what an earlier run left in the state directory. */
   readonly fresh: boolean;
   readonly log: Log;
-}
-
-export interface Endpoints {
-  readonly websocketUrl: string;
-  readonly httpUrl: string;
-  readonly jwksUrl: string;
-  /** Where AWS's APIs are served, for `AWS_ENDPOINT_URL`. */
-  readonly awsUrl: string;
-  readonly region: string;
-  readonly pid: number;
-  /** The monitoring clock, for who asks the time in another process. */
-  readonly monitoring: Pick<MonitoringClock, 'start' | 'scale'>;
 }
 
 export interface LocalEnvironment {
@@ -162,8 +151,7 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
     if (failures.length > 0) throw new AggregateError(failures, 'not closed cleanly');
   };
   // Removed last: until then the state directory is in use.
-  const endpointsFile = join(stateDirectory, 'endpoints.json');
-  closers.push(() => rm(endpointsFile, { force: true }));
+  closers.push(() => rm(endpointsFile(stateDirectory), { force: true }));
   try {
     const issuer = { issuer: output(outputs, 'TokenIssuer'), audience: output(outputs, 'TokenAudience') };
     const tokens = await startTokenIssuer({ stateDirectory, port: options.tokensPort, faults, ...issuer });
@@ -291,7 +279,7 @@ export async function startEnvironment(options: EnvironmentOptions): Promise<Loc
       pid: process.pid,
       monitoring: { start: monitoringClock.start, scale: monitoringClock.scale },
     };
-    await writeFile(endpointsFile, `${JSON.stringify(endpoints, null, 2)}\n`);
+    await writeFile(endpointsFile(stateDirectory), `${JSON.stringify(endpoints, null, 2)}\n`);
     return {
       endpoints,
       developer: credentials.developer,

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { TemplateError } from './assembly/template-error.ts';
+import { endpointsFile } from './endpoints.ts';
 import { startEnvironment } from './environment.ts';
 import { terminalLog } from './log.ts';
 import { SynthError, synthesize } from './synthesize.ts';
@@ -53,7 +54,7 @@ const options = new Command('npm start --')
 /** The pid of a running environment that uses this state directory. */
 function occupant(stateDirectory: string): number | undefined {
   try {
-    const { pid } = JSON.parse(readFileSync(join(stateDirectory, 'endpoints.json'), 'utf8'));
+    const { pid } = JSON.parse(readFileSync(endpointsFile(stateDirectory), 'utf8'));
     process.kill(pid, 0);
     return pid;
   } catch {

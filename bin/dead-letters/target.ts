@@ -1,8 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { ListQueuesCommand, SQSClient } from '@aws-sdk/client-sqs';
-import { z } from 'zod';
-import { createCredentials } from '../../local/iam/credentials.ts';
+import { onThisMachine } from '../this-machine.ts';
 
 /** Where dead letters are looked for. */
 export interface Target {
@@ -10,7 +7,6 @@ export interface Target {
   readonly queueUrls: readonly string[];
 }
 
-const endpoints = z.object({ awsUrl: z.url(), region: z.string() });
 // "Queue URL" in the Amazon SQS developer guide.
 const awsQueue = /^https:\/\/sqs\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?\/\d{12}\/[\w-]+\.fifo$/;
 
@@ -31,14 +27,9 @@ export function onAws(queueUrl: string): Target {
  * All dead-letter queues of the environment that runs on this machine.
  * @throws Error where none runs with this state directory
  */
-export async function onThisMachine(stateDirectory: string): Promise<Target> {
-  const file = join(stateDirectory, 'endpoints.json');
-  const text = await readFile(file, 'utf8').catch(() => {
-    throw new Error(`no environment runs with the state directory ${stateDirectory}; npm start, or give --queue`);
-  });
-  const { awsUrl, region } = endpoints.parse(JSON.parse(text));
-  const { developer } = createCredentials({ place: { partition: 'aws', account: '', region } });
-  const client = new SQSClient({ endpoint: awsUrl, region, credentials: developer, useQueueUrlAsEndpoint: false });
+export async function allOnThisMachine(stateDirectory: string): Promise<Target> {
+  const { configuration } = await onThisMachine(stateDirectory, '--queue');
+  const client = new SQSClient({ ...configuration, useQueueUrlAsEndpoint: false });
   const { QueueUrls = [] } = await client.send(new ListQueuesCommand({}));
   return { client, queueUrls: QueueUrls.filter(url => url.includes('DeadLetters')) };
 }

@@ -1,12 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { DynamoDBClient, paginateListTables } from '@aws-sdk/client-dynamodb';
 import { paginateListStateMachines, SFNClient } from '@aws-sdk/client-sfn';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
-import { z } from 'zod';
 import { systemClock } from '../../local/clock.ts';
-import { createCredentials } from '../../local/iam/credentials.ts';
 import { createMonitoringClock } from '../../local/monitoring-clock.ts';
+import { onThisMachine } from '../this-machine.ts';
 
 /** Where a service's incidents are. */
 export interface Target {
@@ -27,11 +24,6 @@ export interface TargetOptions {
   readonly stateDir: string;
 }
 
-const endpoints = z.object({
-  awsUrl: z.url(),
-  region: z.string(),
-  monitoring: z.object({ start: z.number(), scale: z.number() }),
-});
 /** As CloudFormation names it: stack, logical id, and something of its own. */
 const operationsTable = /^(.+)-([a-z][a-z0-9-]*)-Realtime-TablesOperations/;
 
@@ -42,7 +34,7 @@ const operationsTable = /^(.+)-([a-z][a-z0-9-]*)-Realtime-TablesOperations/;
  */
 export async function findTarget({ service, env, stateDir }: TargetOptions): Promise<Target> {
   if ((service === undefined) !== (env === undefined)) throw new Error('give --service and --env, or neither');
-  const { configuration, now } = service === undefined ? await onThisMachine(stateDir) : onAws;
+  const { configuration, now } = service === undefined ? await here(stateDir) : onAws;
   const client = new DynamoDBClient(configuration);
   const prefix = service === undefined ? undefined : `${service}-${env}-Realtime-TablesOperations`;
   for await (const { TableNames = [] } of paginateListTables({ client }, {})) {
@@ -65,18 +57,10 @@ export async function findTarget({ service, env, stateDir }: TargetOptions): Pro
 
 const onAws = { configuration: {}, now: Date.now };
 
-async function onThisMachine(stateDirectory: string) {
-  const text = await readFile(join(stateDirectory, 'endpoints.json'), 'utf8').catch(() => {
-    throw new Error(
-      `no environment runs with the state directory ${stateDirectory}; npm start, or give --service and --env`,
-    );
-  });
-  const { awsUrl, region, monitoring } = endpoints.parse(JSON.parse(text));
-  const { developer } = createCredentials({ place: { partition: 'aws', account: '', region } });
-  return {
-    configuration: { endpoint: awsUrl, region, credentials: developer },
-    now: createMonitoringClock(monitoring.scale, systemClock, monitoring.start).now,
-  };
+async function here(stateDirectory: string) {
+  const { endpoints, configuration } = await onThisMachine(stateDirectory, '--service and --env');
+  const { start, scale } = endpoints.monitoring;
+  return { configuration, now: createMonitoringClock(scale, systemClock, start).now };
 }
 
 /** ARN of a playbook's state machine. @throws Error where there is none */

@@ -5,7 +5,8 @@ import type { Pace } from '../shared/pace.ts';
 /** Who is connected now. */
 export interface Clients {
   readonly connections: number;
-  readonly silent: number;
+  /** Undefined where nobody can know, since heartbeats are not written. */
+  readonly silent: number | undefined;
   /** The most used first. */
   readonly versions: readonly { readonly version: string; readonly connections: number; readonly silent: number }[];
 }
@@ -14,10 +15,13 @@ export interface Clients {
 const toldVersions = 20;
 const segments = 4;
 
-/** Counts the connections by the client's version, which tells whether those of one fell silent. */
+/**
+ * Counts the connections by the client's version, which tells whether those of one fell silent.
+ * @param heartbeat undefined where heartbeats are not written
+ */
 export async function countClients(
   connections: Pick<Connections, 'scan'>,
-  heartbeat: HeartbeatRule,
+  heartbeat: HeartbeatRule | undefined,
   reads: Pace,
   now: number,
 ): Promise<Clients> {
@@ -27,7 +31,7 @@ export async function countClients(
   await connections.scan(segments, async (page, units) => {
     for (const connection of page) {
       if (connection.probe) continue;
-      const silent = Number(isSilent(connection, heartbeat, now));
+      const silent = Number(heartbeat !== undefined && isSilent(connection, heartbeat, now));
       const version = connection.clientVersion ?? 'not told';
       const count = byVersion.get(version) ?? { connections: 0, silent: 0 };
       count.connections += 1;
@@ -41,5 +45,5 @@ export async function countClients(
   const versions = [...byVersion]
     .map(([version, count]) => ({ version, ...count }))
     .sort((a, b) => b.connections - a.connections || (a.version < b.version ? -1 : 1));
-  return { connections: all, silent: allSilent, versions: versions.slice(0, toldVersions) };
+  return { connections: all, silent: heartbeat && allSilent, versions: versions.slice(0, toldVersions) };
 }

@@ -5,7 +5,9 @@ import { GetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { jwtVerify } from 'jose';
 import { z } from 'zod';
 import { dynamoDbConnections } from '../shared/connections.ts';
+import { type Control, controlKey, controlOf } from '../shared/control.ts';
 import { dynamoDb } from '../shared/dynamodb.ts';
+import { itemOverOwnConnection } from '../shared/item-reader.ts';
 import { logger } from '../shared/logger.ts';
 import { pace, readUnitsPerSecond } from '../shared/pace.ts';
 import { probeSecret } from '../shared/probe-secret.ts';
@@ -31,6 +33,7 @@ const lambda = new LambdaClient({ ...once, maxAttempts: 2 });
 const tables = new DynamoDBClient(once);
 const sqs = new SQSClient(once);
 const connections = dynamoDbConnections(dynamoDb(), variables.CONNECTIONS_TABLE);
+const readControl = itemOverOwnConnection(variables.OPERATIONS_TABLE, controlKey);
 const secret = probeSecret(variables.PROBE_SECRET_ARN);
 const heartbeat = {
   intervalMs: variables.HEARTBEAT_INTERVAL_SECONDS * 1000,
@@ -56,7 +59,9 @@ export interface Report {
 /** Looks at everything and changes nothing. @throws ZodError; what cannot be found out is a finding */
 export async function handler(event: unknown): Promise<Report> {
   const { now } = request.parse(event);
-  const [figures, clients, release, keys, token, store, queues] = await Promise.all([
+  const asked = check(quickMs, currentControl);
+  const [control, figures, clients, release, keys, token, store, queues] = await Promise.all([
+    asked,
     check(quickMs, () =>
       readFigures(cloudwatch, {
         service,
@@ -66,7 +71,10 @@ export async function handler(event: unknown): Promise<Report> {
         now,
       }),
     ),
-    check(scanMs, () => countClients(connections, heartbeat, pace(readUnitsPerSecond), Date.now())),
+    check(scanMs, async () => {
+      const rule = isPresenceDegraded(await asked) ? undefined : heartbeat;
+      return countClients(connections, rule, pace(readUnitsPerSecond), Date.now());
+    }),
     check(2 * quickMs, () => deployed(now)),
     check(quickMs, signal => usableKeys(variables.JWKS_URL, signal)),
     check(quickMs, verifiedToken),
@@ -77,12 +85,18 @@ export async function handler(event: unknown): Promise<Report> {
     ),
     each(variables.QUEUE_URLS, url => check(quickMs, () => waitingIn(url)), nameIn),
   ]);
-  const diagnosis = { figures, clients, release, keys, token, store, queues };
+  const diagnosis = { control, figures, clients, release, keys, token, store, queues };
   const said = sentences(diagnosis);
   const report = { sentences: said, inOne: said.join(' '), diagnosis };
   logger.info('diagnosis', { ...report });
   return report;
 }
+
+async function currentControl(signal: AbortSignal): Promise<Control> {
+  return controlOf(await readControl(signal), (message, error) => logger.warn(message, error));
+}
+
+const isPresenceDegraded = (control: Finding<Control>): boolean => control.ok && control.found.presence === 'degraded';
 
 async function deployed(now: number): Promise<{ ageMinutes: number; functions: readonly string[] }> {
   const released = lastRelease(await liveVersions(lambda, variables.FUNCTIONS, variables.ALIAS));

@@ -1,3 +1,4 @@
+import { type Control, defaultControl } from '../shared/control.ts';
 import type { Finding } from './checks.ts';
 import type { Clients } from './clients.ts';
 import type { Course } from './course.ts';
@@ -5,6 +6,7 @@ import { countedMinutes, type Figures } from './figures.ts';
 
 /** What a diagnosis found, as data. */
 export interface Diagnosis {
+  readonly control: Finding<Control>;
   readonly figures: Finding<Figures>;
   readonly clients: Finding<Clients>;
   readonly release: Finding<{ readonly ageMinutes: number; readonly functions: readonly string[] }>;
@@ -19,9 +21,10 @@ const recentMinutes = 120;
 
 /** The diagnosis as a person would say it, what is wrong first. */
 export function sentences(diagnosis: Diagnosis): readonly string[] {
-  const { figures, clients, release, keys, token, store, queues } = diagnosis;
+  const { control, figures, clients, release, keys, token, store, queues } = diagnosis;
   const said: [isBad: boolean, sentence: string][] = [
     tell(figures, 'CloudWatch', ({ connections }) => courseInWords(connections)),
+    tell(control, 'The control record', changesInWords),
     tell(clients, 'The table of connections', clientsInWords),
     tell(release, 'Lambda', ({ ageMinutes, functions }) =>
       ageMinutes <= recentMinutes
@@ -89,15 +92,24 @@ function courseInWords(course: Course | undefined): [boolean, string] {
   ];
 }
 
+/** What everything else may come from, by the names that the record has for it. */
+function changesInWords(control: Control): [boolean, string] {
+  // Every incident freezes the baseline, and a generation has nothing to give back.
+  const { generation, baselineFrozen, ...changeable } = control;
+  const changed = Object.entries(changeable).filter(([name, value]) => value !== defaultControl[name as keyof Control]);
+  if (changed.length === 0) return [false, 'Nothing is changed in the control record.'];
+  const each = changed.map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`);
+  return [true, `Changed in the control record: ${each.join(', ')}.`];
+}
+
 function clientsInWords({ connections, silent, versions }: Clients): [boolean, string] {
   const each = versions.map(
     version => `${version.version} ${version.connections}${version.silent > 0 ? ` (${version.silent} silent)` : ''}`,
   );
   const list = each.length === 0 ? '' : ` By client version: ${each.join(', ')}.`;
-  return [
-    silent > 0,
-    `${counted(connections, 'connection is', 'connections are')} registered, ${silent} of them silent.${list}`,
-  ];
+  const registered = `${counted(connections, 'connection is', 'connections are')} registered`;
+  if (silent === undefined) return [false, `${registered}; without heartbeats nobody knows who is silent.${list}`];
+  return [silent > 0, `${registered}, ${silent} of them silent.${list}`];
 }
 
 function figuresInWords({ probeSuccess, counts, throttled }: Figures): [boolean, string][] {

@@ -5,6 +5,7 @@ const list = z.string().transform(text => z.array(z.string().min(1)).min(1).pars
 
 export const diagnoseVariables = z.object({
   CONNECTIONS_TABLE: z.string().min(1),
+  OPERATIONS_TABLE: z.string().min(1),
   /** JSON array of all tables' names. */
   TABLES: list,
   /** JSON array of the URLs of the queues that hold messages. */

@@ -86,7 +86,7 @@ export interface ControlOptions {
 export type ControlFailure = (message: string, error: Error) => void;
 
 /** What of an item is valid; the rest is told and the default. */
-function controlOf(item: Readonly<Record<string, unknown>>, failed: ControlFailure): Control {
+export function controlOf(item: Readonly<Record<string, unknown>>, failed: ControlFailure): Control {
   const set = Object.entries(item).filter(([name, value]) => name in fields && value !== null);
   const valid = set.filter(([name, value]) => {
     const parsed = fields[name as keyof Control].safeParse(value);

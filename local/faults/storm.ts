@@ -1,8 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import { z } from 'zod';
+import { readEndpoints } from '../endpoints.ts';
 import { createIssuer } from '../tokens/issuer.ts';
 import { readIssuerClaims } from '../tokens/server.ts';
 import { FaultError } from './fault-error.ts';
@@ -14,8 +12,6 @@ export interface StormOptions {
   readonly perSecond: number;
   readonly holdSeconds: number;
 }
-
-const endpoints = z.object({ websocketUrl: z.url() });
 
 /** A client's own wait before it gives a handshake up, milliseconds. */
 const patienceMs = 30_000;
@@ -40,10 +36,8 @@ function open(url: string, token: string): Promise<{ readonly outcome: string; r
  * @throws FaultError where no environment runs
  */
 export async function storm({ stateDirectory, connections, perSecond, holdSeconds }: StormOptions): Promise<string> {
-  const stored = await readFile(join(stateDirectory, 'endpoints.json'), 'utf8').catch(() => {
-    throw new FaultError(`no environment runs with the state directory '${stateDirectory}': npm start`);
-  });
-  const { websocketUrl } = endpoints.parse(JSON.parse(stored));
+  const endpoints = await readEndpoints(stateDirectory);
+  if (!endpoints) throw new FaultError(`no environment runs with the state directory '${stateDirectory}': npm start`);
   const [claims, issuer] = await Promise.all([readIssuerClaims(stateDirectory), createIssuer(stateDirectory)]);
   const channels = { read: ['*'], write: ['*'] };
   const opening: ReturnType<typeof open>[] = [];
@@ -52,7 +46,7 @@ export async function storm({ stateDirectory, connections, perSecond, holdSecond
     const token = await issuer.sign({ user: `storm-${n}`, channels, expires: '2h', algorithm: 'ES256', ...claims });
     const due = startedAt + (n * 1000) / perSecond - performance.now();
     if (due > 0) await wait(due);
-    opening.push(open(websocketUrl, token));
+    opening.push(open(endpoints.websocketUrl, token));
   }
   const opened = await Promise.all(opening);
   const tookMs = Math.round(performance.now() - startedAt);

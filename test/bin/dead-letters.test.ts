@@ -1,6 +1,6 @@
 import { ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { list, redrive } from '../../bin/dead-letters/dead-letters.ts';
-import { onAws, onThisMachine } from '../../bin/dead-letters/target.ts';
+import { allOnThisMachine, onAws } from '../../bin/dead-letters/target.ts';
 import { sendDeadLetter } from '../../lambdas/fan-out/dead-letters.ts';
 import { type LocalQueues, startQueues } from '../lambdas/queues.ts';
 
@@ -89,5 +89,5 @@ test.each([
 });
 
 test('without an environment on this machine it says what to do', async () => {
-  await expect(onThisMachine('/nonexistent')).rejects.toThrow('npm start, or give --queue');
+  await expect(allOnThisMachine('/nonexistent')).rejects.toThrow('npm start, or give --queue');
 });

@@ -273,7 +273,7 @@ function giveBack(playbook: Playbook, table: StoreTable, fields: readonly Compar
     {
       [conditionFailed]: playbook.answer('Changed since', {
         changed: false,
-        summary: `${names.join(' and ')} stay: somebody has changed or given them back since`,
+        summary: `${names.join(' and ')} stay as they are: they are given back already, or somebody has changed them since`,
       }),
     },
   );

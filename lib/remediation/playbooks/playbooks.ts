@@ -122,6 +122,7 @@ export class Playbooks extends Construct {
       timeout: Duration.seconds(60),
       variables: {
         CONNECTIONS_TABLE: tables.connections.tableName,
+        ...tables.controlVariables,
         TABLES: stack.toJsonString(tables.all.map(({ tableName }) => tableName)),
         QUEUE_URLS: stack.toJsonString(messages.publications.queues.map(({ queueUrl }) => queueUrl)),
         FUNCTIONS: stack.toJsonString(functions.map(({ functionName }) => functionName)),
@@ -139,6 +140,7 @@ export class Playbooks extends Construct {
       ['dynamodb:Scan'],
       tables.all.map(({ tableArn }) => tableArn),
     );
+    tables.allowControl(handler);
     messages.publications.allowCount(handler);
     probeIdentity.allowRead(handler);
     return handler;

@@ -115,7 +115,7 @@ function stepDown(playbook: Playbook, table: StoreTable, steps: DeliverySteps, g
   });
   const notMine = playbook.answer('Not its own any more', {
     changed: false,
-    summary: `${fields.join(' and ')} stay: somebody has changed or given them back since`,
+    summary: `${fields.join(' and ')} stay as they are: they are given back already, or somebody has changed them since`,
   });
   const value = (name: string, type: 'N' | 'S') => `$.now.item.${name}.${type}`;
   const isMine = Condition.and(

@@ -1,10 +1,12 @@
 import type { Finding } from '../../../lambdas/diagnose/checks.ts';
 import { sentences } from '../../../lambdas/diagnose/sentences.ts';
+import { defaultControl } from '../../../lambdas/shared/control.ts';
 
 const found = <T>(value: T, tookMs = 20): Finding<T> => ({ ok: true, tookMs, found: value });
 const missing = (problem: string): Finding<never> => ({ ok: false, tookMs: 1_000, problem });
 
 const diagnosis: Parameters<typeof sentences>[0] = {
+  control: found(defaultControl),
   figures: missing('no answer within 1000 ms'),
   clients: found({ connections: 1, silent: 0, versions: [] }),
   release: found({ ageMinutes: 12, functions: ['one'] }),
@@ -30,4 +32,18 @@ test('tables of which none answers are named one by one', () => {
   const said = sentences({ ...diagnosis, store: { a: missing('down'), b: missing('down') } }).join(' ');
   expect(said).toMatch(/The table a did not answer .* The table b did not answer/);
   expect(said).not.toMatch(/tables answer/);
+});
+
+test('what is changed for now is told by its names, since everything else may come from it', () => {
+  const control = found({
+    ...defaultControl,
+    ...{ generation: 3, baselineFrozen: true, presence: 'degraded' as const, throttleMs: 250, flush: { until: 5 } },
+  });
+  const clients = found({ connections: 70, silent: undefined, versions: [] });
+  const said = sentences({ ...diagnosis, control, clients });
+  expect(said.slice(0, 2)).toContain(
+    'Changed in the control record: throttleMs 250, presence degraded, flush {"until":5}.',
+  );
+  expect(said).toContain('70 connections are registered; without heartbeats nobody knows who is silent.');
+  expect(sentences(diagnosis)).toContain('Nothing is changed in the control record.');
 });

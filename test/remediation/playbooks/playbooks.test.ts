@@ -399,6 +399,15 @@ describe('diagnose', () => {
     expect(await local.record()).toEqual(before);
   });
 
+  test('tells what is changed for now, and calls nobody silent whose heartbeats are not written', async () => {
+    const { output } = await local.run('degrade-presence', {});
+    const told = await local.run('diagnose', {});
+    expect(told.output.summary).toContain('Changed in the control record: presence degraded.');
+    expect(told.output.summary).toContain('without heartbeats nobody knows who is silent');
+    await local.run('degrade-presence', { undo: output.change });
+    expect((await local.run('diagnose', {})).output.summary).toContain('Nothing is changed in the control record.');
+  });
+
   test('fails in words where its function does', async () => {
     await during({ fault: 'function-error', function: 'diagnose' }, async () => {
       expect(await local.run('diagnose', {})).toMatchObject({
