@@ -163,7 +163,7 @@ export const releaseMisreads =
 export const releaseMisreadsProbe =
   (every: number): ScenarioOf =>
   () => ({
-    fault: `a release of the message function misreads every ${every}th publication of the probe`,
+    fault: `a release of the message function misreads ${every === 1 ? 'every' : `every ${every}th`} publication of the probe`,
     async begin({ stage }) {
       await stage.release('message', misreads(every, probeChannel));
       return () => stage.release('message', mended);

@@ -70,6 +70,8 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     WebsocketQueueDepth: pileOfMessages(4_500, 300, 10),
   },
   'chat-backend': {
+    // Two failures are critical to it, and what functions rebuild would cure a sick host before the third.
+    ServiceDown: releaseMisreadsProbe(1),
     HealthCheckCritical: releaseMisreadsProbe(6),
     HealthCheck: releaseMisreadsProbe(29),
     ConnectionChurnCritical: releaseMissigns(10),

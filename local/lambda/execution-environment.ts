@@ -7,6 +7,7 @@ export interface SandboxData {
   /** The bundle. */
   readonly path: string;
   readonly exportName: string;
+  readonly memoryMegabytes: number;
 }
 
 export interface Invocation {
@@ -30,6 +31,8 @@ export type Report =
   | { readonly kind: 'initialized' }
   | { readonly kind: 'output'; readonly stream: 'stdout' | 'stderr'; readonly text: string }
   | { readonly kind: 'answered'; readonly payload: string }
+  /** It holds more memory than the function has. */
+  | { readonly kind: 'exhausted' }
   | ({ readonly kind: 'failed' } & Failure);
 
 export type Outcome = { readonly ok: true; readonly payload: string } | ({ readonly ok: false } & Failure);
@@ -37,7 +40,6 @@ export type Outcome = { readonly ok: true; readonly payload: string } | ({ reado
 export interface ExecutionEnvironmentOptions extends SandboxData {
   /** Read when the environment starts. */
   readonly variables: () => Readonly<Record<string, string>>;
-  readonly memoryMegabytes: number;
   readonly timeoutSeconds: number;
   readonly log: Pick<FunctionLog, 'output' | 'write'>;
 }
@@ -65,7 +67,7 @@ export class ExecutionEnvironment {
     const { path, exportName, variables, memoryMegabytes, log } = options;
     this.#options = options;
     this.#worker = new Worker(join(import.meta.dirname, 'sandbox.ts'), {
-      workerData: { path, exportName } satisfies SandboxData,
+      workerData: { path, exportName, memoryMegabytes } satisfies SandboxData,
       env: { ...variables() },
       resourceLimits: { maxOldGenerationSizeMb: memoryMegabytes },
       execArgv: ['--enable-source-maps'],
@@ -133,6 +135,9 @@ export class ExecutionEnvironment {
       if (this.alive) this.#whenInitialized();
     } else if (report.kind === 'answered') {
       this.#finish({ ok: true, payload: report.payload });
+    } else if (report.kind === 'exhausted') {
+      this.#fail(this.#outOfMemory);
+      void this.#worker.terminate();
     } else {
       const { kind: _, ...failure } = report;
       this.#options.log.write('ERROR', 'Invoke Error', failure);
@@ -146,12 +151,14 @@ export class ExecutionEnvironment {
     void this.#worker.terminate();
   }
 
+  get #outOfMemory(): Failure {
+    const errorMessage = `the function used more than its ${this.#options.memoryMegabytes} MB`;
+    return { errorType: 'Runtime.OutOfMemory', errorMessage };
+  }
+
   /** What ended the thread, in the terms of the runtime. */
   #failureOf({ code, name, message, stack }: NodeJS.ErrnoException): Failure {
-    if (code === 'ERR_WORKER_OUT_OF_MEMORY') {
-      const errorMessage = `the function used more than its ${this.#options.memoryMegabytes} MB`;
-      return { errorType: 'Runtime.OutOfMemory', errorMessage };
-    }
+    if (code === 'ERR_WORKER_OUT_OF_MEMORY') return this.#outOfMemory;
     let errorType = name;
     if (!this.#initialized && code === 'MODULE_NOT_FOUND') errorType = 'Runtime.ImportModuleError';
     if (!this.#initialized && name === 'SyntaxError') errorType = 'Runtime.UserCodeSyntaxError';

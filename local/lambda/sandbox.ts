@@ -11,7 +11,7 @@ import type { Invocation, Report, SandboxData } from './execution-environment.ts
  * Runs inside a worker thread as the process that Lambda starts for a function: loads the bundle once, then handles one
  * invocation at a time.
  */
-const { path, exportName } = workerData as SandboxData;
+const { path, exportName, memoryMegabytes } = workerData as SandboxData;
 const port = parentPort;
 if (!port) throw new Error('runs in a worker thread only');
 
@@ -63,7 +63,26 @@ function serialized(result: unknown): string {
   }
 }
 
+/**
+ * V8 ends the thread when its heap is too large; buffers are outside of it. Lambda ends the process for both, at once: here it is
+ * looked at every so often while an invocation runs, and before it answers.
+ */
+const isExhausted = (): boolean => {
+  const { heapTotal, external } = process.memoryUsage();
+  return heapTotal + external > memoryMegabytes * 1024 * 1024;
+};
+const lookEveryMs = 100;
+
 async function run(invocation: Invocation): Promise<Report> {
+  const looking = setInterval(() => {
+    if (isExhausted()) port?.postMessage({ kind: 'exhausted' } satisfies Report);
+  }, lookEveryMs);
+  const report = await handled(invocation);
+  clearInterval(looking);
+  return isExhausted() ? { kind: 'exhausted' } : report;
+}
+
+async function handled(invocation: Invocation): Promise<Report> {
   try {
     const work = async () => handler?.(JSON.parse(invocation.event), context(invocation));
     const result = await (invocation.fault ? suffer(invocation.fault, work) : work());

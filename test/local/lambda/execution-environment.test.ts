@@ -150,6 +150,31 @@ test('more memory than the function has ends the environment', async () => {
   expect(environment.alive).toBe(false);
 });
 
+describe('buffers, which are outside of the heap of V8,', () => {
+  const outOfMemory = {
+    ok: false,
+    errorType: 'Runtime.OutOfMemory',
+    errorMessage: 'the function used more than its 128 MB',
+  };
+
+  test('end the environment when what it keeps of its invocations is too much', async () => {
+    const code = `const kept = []; exports.handler = () => kept.push(Buffer.alloc(50 * 1024 * 1024, 1))`;
+    const environment = start(code, { memoryMegabytes: 128 });
+    expect(await environment.invoke(invocation())).toEqual({ ok: true, payload: '1' });
+    expect(await environment.invoke(invocation())).toEqual({ ok: true, payload: '2' });
+    expect(await environment.invoke(invocation())).toEqual(outOfMemory);
+    expect(environment.alive).toBe(false);
+    await environment.exited;
+  });
+
+  test('end it while it waits', async () => {
+    const code = `exports.handler = () => { kept = Buffer.alloc(150 * 1024 * 1024, 1); return new Promise(() => {}) }; let kept`;
+    const environment = start(code, { memoryMegabytes: 128, timeoutSeconds: 30 });
+    expect(await environment.invoke(invocation())).toEqual(outOfMemory);
+    await environment.exited;
+  });
+});
+
 test.each([
   ['throws', 'throw new TypeError("no table")', 'TypeError', 'no table'],
   ['exports no handler', 'exports.other = 1', 'Runtime.HandlerNotFound', 'handler is undefined or not exported'],
