@@ -4,6 +4,7 @@ import { answer, listIncidents, setSwitch } from '../bin/incident/incidents.ts';
 import { findTarget, type Target } from '../bin/incident/target.ts';
 import type { Incident } from '../lambdas/shared/incidents.ts';
 import { deliveryRates } from '../lib/realtime/delivery-rates.ts';
+import { evaluatedSeconds, looksBack } from '../lib/remediation/plan.ts';
 import type { AlarmRow, Runbook } from '../lib/runbook/runbook.ts';
 import type { DrillAssembly } from './assembly.ts';
 import { Course, firingAlarms, type Happening } from './course.ts';
@@ -74,19 +75,14 @@ const settleMs = 7 * 60_000;
 const minuteMs = 60_000;
 
 const round = (minutes: number): number => Math.round(minutes * 10) / 10;
-const windowMinutes = ({ condition: { periodSeconds, periods } }: Pick<AlarmRow, 'condition'>): number =>
-  (periodSeconds * periods) / 60;
+const windowMinutes = (row: AlarmRow): number => evaluatedSeconds(row) / 60;
 
 /** How long the automation may take: every attempt with its verification, and what they look back on. */
-function patienceMinutes({ recovery }: Runbook, row: AlarmRow): number {
+function patienceMinutes(runbook: Runbook, row: AlarmRow): number {
   const { condition, remediation } = row;
-  const looksBack = Math.max(
-    windowMinutes(row),
-    ...recovery.flatMap(criterion => (criterion.kind === 'signal' ? [windowMinutes(criterion)] : [])),
-  );
   const attempts = remediation.kind === 'playbooks' ? remediation.playbooks.length * remediation.tries : 0;
   const periods = (4 * condition.periodSeconds) / 60;
-  return 30 + (attempts + 1) * (looksBack + periods + 20);
+  return 30 + (attempts + 1) * (looksBack(row, runbook) / 60 + periods + 20);
 }
 
 /** @returns the incidents that there were; what is still wrong, though nothing should be, where it does not become quiet */

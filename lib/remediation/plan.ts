@@ -83,13 +83,21 @@ const evaluationSeconds = 30;
 /** "Publish" in the SNS API reference: subjects have up to 100 characters; what happened follows. */
 const longestSubject = 70;
 
-const windowOf = ({ condition: { periodSeconds, periods } }: Pick<AlarmRow, 'condition'>): number =>
+/** How long the periods are, together, that an alarm evaluates. */
+export const evaluatedSeconds = ({ condition: { periodSeconds, periods } }: Pick<AlarmRow, 'condition'>): number =>
   periodSeconds * periods;
+
+/** How far back a verification looks: the alarm, and what counts as recovered. Seconds. */
+export const looksBack = (row: Pick<AlarmRow, 'condition'>, { recovery }: Pick<Runbook, 'recovery'>): number =>
+  Math.max(
+    evaluatedSeconds(row),
+    ...recovery.flatMap(criterion => (criterion.kind === 'signal' ? [evaluatedSeconds(criterion)] : [])),
+  );
 
 /** The plan for an alarm of the runbook. */
 export function planOf(row: AlarmRow, props: PlanProps): Plan {
   const { runbook, environment, recoveryAlarms, machine, executions, topic } = props;
-  const { service, alarms, recovery } = runbook;
+  const { service, alarms } = runbook;
   const nameOf = ({ name }: Pick<AlarmRow, 'name'>) => `${service}-${environment.name}-${name}`;
   const { remediation, severity, condition } = row;
   const calls = remediation.kind === 'playbooks' ? remediation.playbooks : [];
@@ -110,10 +118,6 @@ export function planOf(row: AlarmRow, props: PlanProps): Plan {
           .join('')}, try ${index + 1} of ${tries}`,
       })),
     );
-  const looksBack = Math.max(
-    windowOf(row),
-    ...recovery.flatMap(criterion => (criterion.kind === 'signal' ? [windowOf(criterion)] : [])),
-  );
   const checks = [nameOf(row), ...recoveryAlarms];
   return {
     alarm: nameOf(row),
@@ -136,8 +140,8 @@ export function planOf(row: AlarmRow, props: PlanProps): Plan {
       // A period begins up to one period after the action, and three of them follow; the first poll is after two minutes.
       pollsAtLeast: Math.ceil((4 * condition.periodSeconds) / pollSeconds) - 1,
       pollsToBelieve: pollsToBelieve(condition.periodSeconds),
-      pollsForAlarm: Math.ceil(windowOf(row) / pollSeconds) + patiencePolls,
-      polls: Math.ceil(looksBack / pollSeconds) + patiencePolls + pollsToBelieve(condition.periodSeconds),
+      pollsForAlarm: Math.ceil(evaluatedSeconds(row) / pollSeconds) + patiencePolls,
+      polls: Math.ceil(looksBack(row, runbook) / pollSeconds) + patiencePolls + pollsToBelieve(condition.periodSeconds),
     },
   };
 }
