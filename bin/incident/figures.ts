@@ -29,7 +29,7 @@ interface Measured {
   readonly at: string;
   /** `before`, `after` or the like. */
   readonly when: string;
-  /** As `3082 (ALARM)`, by the alarm's short name. */
+  /** As `3082 (ALARM)` or `1 (OK, 4 min ago)`, by the alarm's short name. */
   readonly values: ReadonlyMap<string, string>;
 }
 
@@ -37,12 +37,14 @@ function measured({ timeline }: Pick<Incident, 'timeline'>, conditions: Conditio
   return timeline.flatMap(({ at, kind, text }) => {
     if (kind !== 'values') return [];
     const [when = ''] = text.split(':');
-    const values = [...text.matchAll(/(\S+) (\S+) \((\w+)\)/g)].map(([, name = '', figure = '', state = '']) => {
-      const condition = conditions.get(name);
-      const isFigure = condition && Number.isFinite(Number(figure));
-      const written = isFigure ? fromMetric(signalFor(condition.signal).measure, Number(figure)) : figure;
-      return [name, `${written} (${state})`] as const;
-    });
+    const values = [...text.matchAll(/(\S+) (\S+) \((\w+(?:, \d+ min ago)?)\)/g)].map(
+      ([, name = '', figure = '', state = '']) => {
+        const condition = conditions.get(name);
+        const isFigure = condition && Number.isFinite(Number(figure));
+        const written = isFigure ? fromMetric(signalFor(condition.signal).measure, Number(figure)) : figure;
+        return [name, `${written} (${state})`] as const;
+      },
+    );
     return [{ at, when, values: new Map(values) }];
   });
 }

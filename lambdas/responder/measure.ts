@@ -12,6 +12,8 @@ import type { MeasureRequest } from './request.ts';
 
 /** How many periods back a figure is looked for: CloudWatch has some of AWS's own metrics minutes late. */
 const periodsBack = 10;
+/** A figure whose period ended longer ago is told with its age: it may be of before all went wrong. */
+const currentMs = 2 * 60_000;
 
 /** What an alarm compares, as queries of their own. */
 function queriesOf({ Metrics, ...alarm }: MetricAlarm): MetricDataQuery[] {
@@ -34,15 +36,29 @@ const shortName = (name: string, firing: string): string => {
   return name.replace(/^recovery-.*-/, '');
 };
 
+interface Figure {
+  readonly value: number;
+  /** Since its period was over. */
+  readonly ageMs: number;
+}
+
+/** As `3082 (ALARM)`, `1 (OK, 4 min ago)` or `nothing (ALARM)`. */
+function inWords(figure: Figure | undefined, state: string | undefined): string {
+  if (!figure) return `nothing (${state})`;
+  const age = figure.ageMs > currentMs ? `, ${Math.round(figure.ageMs / 60_000)} min ago` : '';
+  return `${Math.round(figure.value * 100) / 100} (${state}${age})`;
+}
+
 export interface Measuring {
   /** Puts the latest figures of all alarms' signals on the incident's timeline. @returns them in words */
   measure(request: MeasureRequest): Promise<string>;
 }
 
 export function measuring(cloudwatch: CloudWatchClient, store: DynamoDBDocumentClient, TableName: string): Measuring {
-  const figureOf = async (alarm: MetricAlarm, now: Date): Promise<number | undefined> => {
+  const figureOf = async (alarm: MetricAlarm, now: Date): Promise<Figure | undefined> => {
     const queries = queriesOf(alarm);
-    const StartTime = new Date(now.getTime() - periodsBack * periodOf(queries) * 1000);
+    const periodMs = periodOf(queries) * 1000;
+    const StartTime = new Date(now.getTime() - periodsBack * periodMs);
     const { MetricDataResults = [] } = await cloudwatch.send(
       new GetMetricDataCommand({
         MetricDataQueries: queries,
@@ -52,7 +68,10 @@ export function measuring(cloudwatch: CloudWatchClient, store: DynamoDBDocumentC
       }),
     );
     // Of an anomaly alarm both come back, the figure and the band it is compared with.
-    return MetricDataResults.find(({ Id }) => Id !== alarm.ThresholdMetricId)?.Values?.[0];
+    const { Values, Timestamps } = MetricDataResults.find(({ Id }) => Id !== alarm.ThresholdMetricId) ?? {};
+    const [value, began] = [Values?.[0], Timestamps?.[0]];
+    if (value === undefined || began === undefined) return undefined;
+    return { value, ageMs: now.getTime() - (began.getTime() + periodMs) };
   };
   return {
     async measure({ incident, alarms, when, now }) {
@@ -62,8 +81,7 @@ export function measuring(cloudwatch: CloudWatchClient, store: DynamoDBDocumentC
       const told = await Promise.all(
         inOrder.map(async alarm => {
           const figure = await figureOf(alarm, new Date(now));
-          const value = figure === undefined ? 'nothing' : String(Math.round(figure * 100) / 100);
-          return `${shortName(alarm.AlarmName ?? '', firing)} ${value} (${alarm.StateValue})`;
+          return `${shortName(alarm.AlarmName ?? '', firing)} ${inWords(figure, alarm.StateValue)}`;
         }),
       );
       const text = `${when}: ${told.join(', ')}`;
