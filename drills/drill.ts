@@ -199,8 +199,10 @@ async function drillOn(
   const publisher = new Publishing(audience, perSecond);
   atEnd(() => publisher.stop());
   publisher.start();
+  const background = scenario.background?.(stage);
+  atEnd(() => background?.());
   const untilAlarms = (stage.alarmsFrom - stage.now()) / minuteMs + alarmedMinutes;
-  await stage.minutes(Math.max(calmMinutes, untilAlarms));
+  await stage.minutes(Math.max(scenario.calmMinutes ?? calmMinutes, untilAlarms));
   const before = await untilQuiet(stage, target);
   if ('wrong' in before) {
     say(`${before.wrong} without a fault: this machine is too busy for a drill`);

@@ -8,7 +8,8 @@ import {
 } from '@aws-sdk/client-sqs';
 import aws4 from 'aws4';
 import WebSocket from 'ws';
-import { addressOf } from '../bench/link.ts';
+import { addressOf, Link } from '../bench/link.ts';
+import { steadyClients } from '../bench/steady-client.ts';
 import type { Lift } from './scenario.ts';
 import type { Stage } from './stage.ts';
 
@@ -103,6 +104,24 @@ export async function forgotten(stage: Stage, count: number, address?: string): 
   }
   return async () => {
     for (const socket of sockets) socket?.terminate();
+  };
+}
+
+/** Clients of the service's own library, who come and stay. Lifted, they leave one after the other, as people do. */
+export async function visitors(stage: Stage, count: number, minutesApart: number): Promise<Lift> {
+  const connect = steadyClients(stage);
+  const unheard = () => {};
+  const events = { opened: unheard, lost: unheard, message: unheard, toldOfLoss: unheard };
+  const clients = await Promise.all(
+    Array.from({ length: count }, (_, n) =>
+      connect({ user: `visitor-${n}`, link: new Link(addressOf(strangerFrom + n)), channel: 'visitors', events }),
+    ),
+  );
+  return async () => {
+    for (const client of clients) {
+      await client.close();
+      await stage.minutes(minutesApart);
+    }
   };
 }
 

@@ -25,6 +25,10 @@ export interface Scenario {
   readonly audience?: { readonly clients?: number; readonly rooms?: number; readonly perSecond?: number };
   /** How many times faster the monitoring plane runs at most: what has to happen in real time takes so much of its time. */
   readonly timeScale?: number;
+  /** Minutes without a fault before it, of monitoring time, where more than usual are needed: a band is learned of them. */
+  readonly calmMinutes?: number;
+  /** What goes on from the beginning, fault or not, until the drill ends. */
+  background?(stage: Stage): Lift;
   /** Begins the fault. Nothing in it may end by itself. */
   begin(setting: Setting): Promise<Lift>;
 }

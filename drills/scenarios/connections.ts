@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Change } from '../copy.ts';
-import { arrivals, forgotten } from '../load.ts';
+import { arrivals, forgotten, visitors } from '../load.ts';
 import type { Lift, Scenario, ScenarioOf } from '../scenario.ts';
+import type { Stage } from '../stage.ts';
 import { figuresDivided, maximumDivided, neverQuiet, quickHeartbeats, settingDivided } from './changes.ts';
 import { faulty, together } from './faulty.ts';
 
@@ -11,6 +12,7 @@ import { faulty, together } from './faulty.ts';
 const leaked = 70;
 /** Clients of a drill's audience, and the probe. */
 const others = 61;
+const minuteMs = 60_000;
 
 const forgets = (changes: readonly Change[], begin: Scenario['begin']): Scenario => ({
   fault: `an application forgets ${leaked} connections that it keeps open`,
@@ -98,7 +100,11 @@ export const manySilent: ScenarioOf = (_, runbook) =>
     },
   );
 
-/** A network on the way cuts one connection after the other, those that are open for longest; nothing of ours can mend it. */
+/** Cuts one connection after the other, those that are open for longest. */
+const cuts = ({ faults }: Stage, everyMs: number): Lift =>
+  repeatedly(everyMs, async () => void (await faults.inject({ fault: 'socket-kill', times: 1 })));
+
+/** A network on the way cuts connections; nothing of ours can mend it. */
 export const networkCuts =
   (everyMs: number): ScenarioOf =>
   row => ({
@@ -106,9 +112,32 @@ export const networkCuts =
     changes: neverQuiet(row),
     audience: { clients: 110, rooms: 11 },
     timeScale: 20,
-    begin: async ({ stage: { faults } }) =>
-      repeatedly(everyMs, async () => void (await faults.inject({ fault: 'socket-kill', times: 1 }))),
+    begin: async ({ stage }) => cuts(stage, everyMs),
   });
+
+/**
+ * A band learns of the three hours before, and takes the new for usual once a tenth of them is like it: the alarm has fired and
+ * people have been told by then.
+ */
+const bandMinutes = 170;
+
+/** Connections break off so often that it is beyond what the band knows. */
+export const moreCutsThanUsual: ScenarioOf = () => ({
+  fault: 'a network on the way, which cuts a connection every other minute, cuts three a minute',
+  calmMinutes: bandMinutes,
+  // Few of them, so that those of every other minute are as good as none.
+  audience: { clients: 120, rooms: 12, perSecond: 2 },
+  background: stage => cuts(stage, (2 * minuteMs) / stage.timeScale),
+  begin: async ({ stage }) => cuts(stage, minuteMs / 3 / stage.timeScale),
+});
+
+/** So many clients that it is beyond what the band knows, and few enough for nothing else to notice when they leave. */
+export const moreClientsThanUsual: ScenarioOf = row => ({
+  fault: 'eight clients more than usual come and stay',
+  changes: neverQuiet(row),
+  calmMinutes: bandMinutes,
+  begin: ({ stage }) => visitors(stage, 8, 3),
+});
 
 /** Clients that come with a token of somebody else's. */
 export const wrongTokens =

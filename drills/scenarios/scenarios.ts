@@ -6,6 +6,8 @@ import {
   leakToFigure,
   leakToMaximum,
   manySilent,
+  moreClientsThanUsual,
+  moreCutsThanUsual,
   networkCuts,
   vanishing,
   wrongTokens,
@@ -106,6 +108,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     OldestPrice: pileOfMessages(2_200, 700, 1),
     UsersDisconnected: lostAndLockedOut(0.7),
     ConnectionChurn: releaseMissigns(20),
+    ConnectionTrend: moreClientsThanUsual,
   },
   vitalstream: {
     ProbeFailing: someAnswersFail,
@@ -114,6 +117,8 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     PatientsDisconnected: lostAndLockedOut(0.4),
     DisconnectionRateCritical: releaseMissigns(20),
     DisconnectionRate: releaseMissigns(60),
+    AbnormalDisconnections: moreCutsThanUsual,
+    UnusualConnectionCount: moreClientsThanUsual,
     ConnectionErrorsByLogin: wrongTokens(4, 10),
     ConnectionErrorsInternal: arrivalsRefused(4, 5),
     FunctionsBusy: fanOutIsBusy(5, 5, quickRoom),
@@ -124,8 +129,6 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
 
 /** Why nothing on this machine can bring an alarm about and keep it so; undefined where something can. */
 export function notHere({ condition }: Pick<AlarmRow, 'condition'>): string | undefined {
-  if (condition.kind === 'band')
-    return 'the band here takes the new for usual within minutes, so that the alarm clears by itself; CloudWatch’s does not';
   return condition.signal === 'CertificateDaysLeft'
     ? 'the local environment has no TLS, so no certificate that could end'
     : undefined;
