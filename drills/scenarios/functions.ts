@@ -139,14 +139,14 @@ export const releaseMissigns =
   });
 
 /** A release that no longer understands some publications. @param every so many of them */
-const misreads = (every: number, channel?: string): string => {
-  const isMeant = `frame.action === 'publish'${channel === undefined ? '' : ` && frame.channel === '${channel}'`}`;
-  return `let published = 0;
-${wrapped(`
+const misreads = (every: number): string => `let published = 0;
+${misreadsWhere(`frame.action === 'publish' && ++published % ${every} === 0`)}`;
+
+const misreadsWhere = (condition: string): string =>
+  wrapped(`
   const frame = event.requestContext.eventType === 'MESSAGE' ? JSON.parse(event.body) : {};
-  if (${isMeant} && ++published % ${every} === 0) event = { ...event, body: JSON.stringify({ ...frame, action: 'publsih' }) };
-`)}`;
-};
+  if (${condition}) event = { ...event, body: JSON.stringify({ ...frame, action: 'publsih' }) };
+`);
 
 export const releaseMisreads =
   (every: number, by: number): ScenarioOf =>
@@ -159,13 +159,20 @@ export const releaseMisreads =
     },
   });
 
-/** Only the probe is affected, so that no other alarm's remediation comes first. */
+/**
+ * Only the probe is affected, so that no other alarm's remediation comes first.
+ * @param every so many minutes: environments share the publications, so that none could count them
+ */
 export const releaseMisreadsProbe =
   (every: number): ScenarioOf =>
   () => ({
-    fault: `a release of the message function misreads ${every === 1 ? 'every' : `every ${every}th`} publication of the probe`,
+    fault: `a release of the message function misreads the publication of the probe ${every === 1 ? 'each minute' : `every ${every} minutes`}`,
     async begin({ stage }) {
-      await stage.release('message', misreads(every, probeChannel));
+      // The probe is called when a minute begins, and may publish some time later.
+      const minute = `Math.floor((${stage.now()} + (Date.now() - ${Date.now()}) * ${stage.timeScale}) / 60_000 + 0.2)`;
+      const first = Math.floor(stage.now() / 60_000) + 2;
+      const isIts = `frame.action === 'publish' && frame.channel === '${probeChannel}'`;
+      await stage.release('message', misreadsWhere(`${isIts} && (${minute} - ${first}) % ${every} === 0`));
       return () => stage.release('message', mended);
     },
   });
@@ -173,10 +180,10 @@ export const releaseMisreadsProbe =
 /** A release that keeps more with each call; an environment that is new is soon as full as the others. @param share of the function's memory that it comes to */
 export const releaseLeaks =
   (share: number): ScenarioOf =>
-  () => ({
+  (_, { settings }) => ({
     fault: `a release of the fan-out keeps 64 MB more with each call, up to ${Math.round(share * 100)} % of its memory`,
-    // Several environments of it share this machine's memory.
-    changes: [settingDivided('Function memory', 4)],
+    // Several environments of it share this machine's memory; with less, what is left were too little to rebuild anything.
+    changes: [settingDivided('Function memory', settings.functionMemoryMegabytes / 768)],
     async begin({ stage }) {
       const most = `${share} * Number(context.memoryLimitInMB) * 1024 * 1024`;
       const leak = `const step = 8 * 1024 * 1024;

@@ -135,13 +135,22 @@ export function planOf(row: AlarmRow, props: PlanProps): Plan {
     supersededBy: moreSevere(row, alarms).map(nameOf),
     topic: topic(severity),
     windowSeconds: condition.periodSeconds * condition.datapoints,
-    verification: {
-      settleSeconds: 2 * pollSeconds + evaluationSeconds,
-      // A period begins up to one period after the action, and three of them follow; the first poll is after two minutes.
-      pollsAtLeast: Math.ceil((4 * condition.periodSeconds) / pollSeconds) - 1,
-      pollsToBelieve: pollsToBelieve(condition.periodSeconds),
-      pollsForAlarm: Math.ceil(evaluatedSeconds(row) / pollSeconds) + patiencePolls,
-      polls: Math.ceil(looksBack(row, runbook) / pollSeconds) + patiencePolls + pollsToBelieve(condition.periodSeconds),
-    },
+    verification: verificationOf(row, runbook),
+  };
+}
+
+function verificationOf(row: AlarmRow, runbook: Runbook): VerificationPlan {
+  const { periodSeconds } = row.condition;
+  // A period begins up to one period after the action, and three of them follow; the first poll is after two minutes.
+  const pollsAtLeast = Math.ceil((4 * periodSeconds) / pollSeconds) - 1;
+  const untilBelieved =
+    Math.ceil(looksBack(row, runbook) / pollSeconds) + patiencePolls + pollsToBelieve(periodSeconds);
+  return {
+    settleSeconds: 2 * pollSeconds + evaluationSeconds,
+    pollsAtLeast,
+    pollsToBelieve: pollsToBelieve(periodSeconds),
+    pollsForAlarm: Math.ceil(evaluatedSeconds(row) / pollSeconds) + patiencePolls,
+    // Of a period of half an hour, three take longer than all that is looked back on.
+    polls: Math.max(untilBelieved, pollsAtLeast),
   };
 }
