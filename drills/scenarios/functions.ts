@@ -183,7 +183,7 @@ export const releaseLeaks =
   (_, { settings }) => ({
     fault: `a release of the fan-out keeps 64 MB more with each call, up to ${Math.round(share * 100)} % of its memory`,
     // Several environments of it share this machine's memory; with less, what is left were too little to rebuild anything.
-    changes: [settingDivided('Function memory', settings.functionMemoryMegabytes / 768)],
+    changes: [settingDivided('Function memory', settings.functionMemoryMegabytes / 1024)],
     async begin({ stage }) {
       const most = `${share} * Number(context.memoryLimitInMB) * 1024 * 1024`;
       const leak = `const step = 8 * 1024 * 1024;

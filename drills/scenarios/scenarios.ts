@@ -85,7 +85,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     TransportCloses: networkCuts(1_300),
     FanOutBusyCritical: fanOutIsBusy(10, 10),
     FanOutBusy: fanOutIsBusy(9, 10),
-    MemoryCritical: releaseLeaks(0.92),
+    MemoryCritical: releaseLeaks(0.915),
     MemoryHigh: releaseLeaks(0.87),
     StoreCritical: manyWrites(16_000),
     StoreBusy: manyWrites(16_000),
