@@ -123,7 +123,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     ConnectionErrorsByLogin: wrongTokens(4, 10),
     ConnectionErrorsInternal: arrivalsRefused(4, 5),
     FunctionsBusy: fanOutIsBusy(5, 5, quickRoom),
-    MemoryHigh: releaseLeaks(0.9),
+    MemoryHigh: releaseLeaks(0.87),
     QuotaNearLimit: manyWrites(250),
   },
 };
