@@ -1,24 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { loadRunbook } from '../lib/runbook/reader.ts';
+import { type Endpoints, readEndpoints } from '../local/endpoints.ts';
 import { connectToFaults, type RemoteFaults } from '../local/faults/control-client.ts';
 import { clientTokens } from '../local/tokens/client-tokens.ts';
 
 const root = join(import.meta.dirname, '..');
-const endpointsSchema = z.object({
-  websocketUrl: z.string(),
-  httpUrl: z.string(),
-  awsUrl: z.string(),
-  region: z.string(),
-  pid: z.number(),
-});
 
 /** A service that runs on this machine, in a process of its own. */
-export interface RunningService extends z.infer<typeof endpointsSchema> {
+export interface RunningService extends Endpoints {
   readonly faults: RemoteFaults;
   /** By the service's runbook, milliseconds. */
   readonly heartbeatIntervalMs: number;
@@ -76,9 +69,10 @@ export async function startService(service: string, env = 'dev'): Promise<Runnin
   };
   try {
     const developer = developerIn(await started(child, logFile));
-    const stored = await readFile(join(stateDirectory, 'endpoints.json'), 'utf8');
+    const endpoints = await readEndpoints(stateDirectory);
+    if (!endpoints) throw new Error(`the service runs and tells no addresses: see ${logFile}`);
     return {
-      ...endpointsSchema.parse(JSON.parse(stored)),
+      ...endpoints,
       faults: await connectToFaults(stateDirectory),
       heartbeatIntervalMs: loadRunbook(service, join(root, 'runbooks')).settings.heartbeatIntervalSeconds * 1000,
       stateDirectory,

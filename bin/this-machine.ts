@@ -1,4 +1,4 @@
-import { type Endpoints, readEndpoints } from '../local/endpoints.ts';
+import { readEndpoints } from '../local/endpoints.ts';
 import { createCredentials } from '../local/iam/credentials.ts';
 
 /**
@@ -7,7 +7,7 @@ import { createCredentials } from '../local/iam/credentials.ts';
  * @throws Error where none runs with this state directory
  */
 export async function onThisMachine(stateDirectory: string, instead: string) {
-  const endpoints: Endpoints | undefined = await readEndpoints(stateDirectory);
+  const endpoints = await readEndpoints(stateDirectory);
   if (!endpoints)
     throw new Error(`no environment runs with the state directory ${stateDirectory}; npm start, or give ${instead}`);
   const { awsUrl, region } = endpoints;

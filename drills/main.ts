@@ -50,8 +50,9 @@ const print = (line: string) => (options.json ? console.error(line) : console.lo
 
 function chosen(alarms: readonly AlarmRow[]): readonly AlarmRow[] {
   if (options.all) {
-    for (const row of alarms) if (notHere(row) !== undefined) print(`no drill of ${row.name}: ${notHere(row)}`);
-    return alarms.filter(row => notHere(row) === undefined);
+    const without = alarms.filter(row => notHere(row, options.service) !== undefined);
+    for (const row of without) print(`no drill of ${row.name}: ${notHere(row, options.service)}`);
+    return alarms.filter(row => !without.includes(row));
   }
   if (!options.alarm) throw new Error('give --alarm NAME or --all');
   return options.alarm.map(name => {

@@ -12,7 +12,7 @@ export interface Setting {
   silencePublisher(): () => void;
 }
 
-/** Ends what was begun: load stops, a fault is lifted. Only ever called once the outcome is known. */
+/** Ends what was begun: load stops, a fault is lifted. Only ever called once the outcome is known, or none is to come. */
 export type Lift = () => Promise<void>;
 
 /** How an alarm is brought about. */

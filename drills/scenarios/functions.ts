@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { probeChannel } from '../../lambdas/shared/rights.ts';
 import { arrivals, serverPublications } from '../load.ts';
@@ -60,7 +61,7 @@ export const lostAndLockedOut =
     async begin(setting) {
       const lift = await connectsAreSick(setting);
       for (let wave = 0; wave < waves; wave += 1) {
-        await inject(setting, [{ fault: 'socket-kill', share: 1 - (1 - share) ** (1 / waves), seed: 1 }]);
+        await inject(setting, [{ fault: 'socket-kill', share: 1 - (1 - share) ** (1 / waves), seed: wave + 1 }]);
         if (waves > 1) await sleep(500);
       }
       return lift;
@@ -161,18 +162,21 @@ export const releaseMisreads =
 
 /**
  * Only the probe is affected, so that no other alarm's remediation comes first.
- * @param every so many minutes: environments share the publications, so that none could count them
+ * @param every so many of its publications, of which there is one a minute
  */
 export const releaseMisreadsProbe =
   (every: number): ScenarioOf =>
   () => ({
-    fault: `a release of the message function misreads the publication of the probe ${every === 1 ? 'each minute' : `every ${every} minutes`}`,
+    fault: `a release of the message function misreads ${every === 1 ? 'every' : `every ${every}th`} publication of the probe`,
     async begin({ stage }) {
-      // The probe is called when a minute begins, and may publish some time later.
-      const minute = `Math.floor((${stage.now()} + (Date.now() - ${Date.now()}) * ${stage.timeScale}) / 60_000 + 0.2)`;
-      const first = Math.floor(stage.now() / 60_000) + 2;
+      // Its environments share them, and count together in a file: they run on one machine here.
+      const file = JSON.stringify(join(stage.stateDirectory, 'publications-of-the-probe'));
+      const count = `(counted.appendFileSync(${file}, '.'), counted.statSync(${file}).size)`;
       const isIts = `frame.action === 'publish' && frame.channel === '${probeChannel}'`;
-      await stage.release('message', misreadsWhere(`${isIts} && (${minute} - ${first}) % ${every} === 0`));
+      await stage.release(
+        'message',
+        `const counted = require('node:fs');\n${misreadsWhere(`${isIts} && (${count} - 1) % ${every} === 0`)}`,
+      );
       return () => stage.release('message', mended);
     },
   });

@@ -57,6 +57,12 @@ const bySignal: Partial<Record<SignalName, ScenarioOf>> = {
   DeliveryLatency: fanOutIsSlow(800),
 };
 
+/** What brings a signal out of its band: it has to be learned before, and the new must not be usual soon. */
+const byBand: Partial<Record<SignalName, ScenarioOf>> = {
+  ActiveConnections: moreClientsThanUsual,
+  Disconnects: moreCutsThanUsual,
+};
+
 /** With so many invocations at once as vitalstream has, each has a quota of 35 posts a second, and 30 at once. */
 const ward = { clients: 30, rooms: 1, perSecond: 1 };
 
@@ -99,7 +105,7 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     DojoPoolAPIHighErrorRate: publicationsFail(10),
     DojoPoolMovesLate: postsAreSlow(160),
     DojoPoolMessageBacklog: publisherFloods(20, 350, 10),
-    DojoPoolMemory: releaseLeaks(0.9),
+    DojoPoolMemory: releaseLeaks(0.87),
     DojoPoolConcurrency: fanOutIsBusy(3, 3, quickRoom),
   },
   matchbook: {
@@ -109,7 +115,6 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     OldestPrice: pileOfMessages(2_200, 700, 1),
     UsersDisconnected: lostAndLockedOut(0.7),
     ConnectionChurn: releaseMissigns(20),
-    ConnectionTrend: moreClientsThanUsual,
   },
   vitalstream: {
     ProbeFailing: someAnswersFail,
@@ -118,8 +123,6 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
     PatientsDisconnected: lostAndLockedOut(0.4),
     DisconnectionRateCritical: releaseMissigns(20),
     DisconnectionRate: releaseMissigns(60),
-    AbnormalDisconnections: moreCutsThanUsual,
-    UnusualConnectionCount: moreClientsThanUsual,
     ConnectionErrorsByLogin: wrongTokens(4, 10),
     ConnectionErrorsInternal: arrivalsRefused(4, 5),
     FunctionsBusy: fanOutIsBusy(5, 5, quickRoom),
@@ -128,16 +131,23 @@ const byRow: Readonly<Record<string, Readonly<Record<string, ScenarioOf>>>> = {
   },
 };
 
-/** Why nothing on this machine can bring an alarm about and keep it so; undefined where something can. */
-export function notHere({ condition }: Pick<AlarmRow, 'condition'>): string | undefined {
-  return condition.signal === 'CertificateDaysLeft'
-    ? 'the local environment has no TLS, so no certificate that could end'
-    : undefined;
+type Row = Pick<AlarmRow, 'name' | 'condition'>;
+
+const madeFor = ({ name, condition: { kind, signal } }: Row, service: string): ScenarioOf | undefined =>
+  byRow[service]?.[name] ?? (kind === 'band' ? byBand : bySignal)[signal];
+
+/** Why an alarm has no drill; undefined where it has one. */
+export function notHere(row: Row, service: string): string | undefined {
+  const { kind, signal } = row.condition;
+  if (signal === 'CertificateDaysLeft') return 'the local environment has no TLS, so no certificate that could end';
+  if (madeFor(row, service)) return undefined;
+  return `nothing here brings ${signal} ${kind === 'band' ? 'out of its band' : 'to a threshold'} as yet`;
 }
 
-/** @throws Error where nobody has thought of how to bring the alarm about */
+/** @throws Error where there is none */
 export function scenarioOf(row: AlarmRow, runbook: Runbook): Scenario {
-  const made = byRow[runbook.service]?.[row.name] ?? bySignal[row.condition.signal];
-  if (!made) throw new Error(`there is no drill for ${row.name} of ${runbook.service}, on ${row.condition.signal}`);
+  const made = madeFor(row, runbook.service);
+  if (!made)
+    throw new Error(`there is no drill for ${row.name} of ${runbook.service}: ${notHere(row, runbook.service)}`);
   return made(row, runbook);
 }

@@ -2,7 +2,7 @@ import pMap from 'p-map';
 import type { Callback } from '../shared/callback.ts';
 import type { Control, ControlReader } from '../shared/control.ts';
 import { areOthersHeard, endConnection, isMassSilence } from '../shared/ending.ts';
-import { latelyShare, silenceLimitMs } from '../shared/liveness.ts';
+import { areBeatsWritten, latelyShare, silenceLimitMs } from '../shared/liveness.ts';
 import type { DimensionValue } from '../shared/metric-catalogue.ts';
 import { type Metrics, putZeros } from '../shared/metrics.ts';
 import { forget, type Presence } from '../shared/presence.ts';
@@ -89,7 +89,7 @@ export async function takeCensus(d: CensusDependencies): Promise<CensusReport | 
       unwrittenUntil = await d.unwritten.until();
     });
     const silentMs = silenceLimitMs(d.heartbeat);
-    const written = control.presence !== 'degraded' && now - unwrittenUntil >= silentMs;
+    const written = areBeatsWritten(control, unwrittenUntil, d.heartbeat, now);
     const watched = written && watchedSince !== undefined && now - watchedSince >= silentMs;
     const mayEvict = watched && !isMassSilence(found.silent.length, found.connections);
     const ended = await end(found, mayEvict, now, d);

@@ -5,10 +5,10 @@ import type { Pace } from '../shared/pace.ts';
 /** Who is connected now. */
 export interface Clients {
   readonly connections: number;
-  /** Undefined where nobody can know, since heartbeats are not written. */
-  readonly silent: number | undefined;
+  /** Undefined where nobody can know, since heartbeats are not written or were not until just now. */
+  readonly silent?: number;
   /** The most used first. */
-  readonly versions: readonly { readonly version: string; readonly connections: number; readonly silent: number }[];
+  readonly versions: readonly { readonly version: string; readonly connections: number; readonly silent?: number }[];
 }
 
 /** Versions that are told, of Step Functions' 256 KB. */
@@ -17,7 +17,7 @@ const segments = 4;
 
 /**
  * Counts the connections by the client's version, which tells whether those of one fell silent.
- * @param heartbeat undefined where heartbeats are not written
+ * @param heartbeat undefined where silence means nothing
  */
 export async function countClients(
   connections: Pick<Connections, 'scan'>,
@@ -42,8 +42,9 @@ export async function countClients(
     }
     await reads.take(units);
   });
+  const silence = (silent: number) => (heartbeat === undefined ? {} : { silent });
   const versions = [...byVersion]
-    .map(([version, count]) => ({ version, ...count }))
+    .map(([version, { connections, silent }]) => ({ version, connections, ...silence(silent) }))
     .sort((a, b) => b.connections - a.connections || (a.version < b.version ? -1 : 1));
-  return { connections: all, silent: heartbeat && allSilent, versions: versions.slice(0, toldVersions) };
+  return { connections: all, ...silence(allSilent), versions: versions.slice(0, toldVersions) };
 }

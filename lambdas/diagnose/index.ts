@@ -2,17 +2,19 @@ import { CloudWatchClient } from '@aws-sdk/client-cloudwatch';
 import { DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb';
 import { LambdaClient } from '@aws-sdk/client-lambda';
 import { GetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { GetCommand } from '@aws-sdk/lib-dynamodb';
 import { jwtVerify } from 'jose';
 import { z } from 'zod';
 import { dynamoDbConnections } from '../shared/connections.ts';
 import { type Control, controlKey, controlOf } from '../shared/control.ts';
 import { dynamoDb } from '../shared/dynamodb.ts';
-import { itemOverOwnConnection } from '../shared/item-reader.ts';
+import { areBeatsWritten } from '../shared/liveness.ts';
 import { logger } from '../shared/logger.ts';
 import { pace, readUnitsPerSecond } from '../shared/pace.ts';
 import { probeSecret } from '../shared/probe-secret.ts';
 import { probeAlgorithm, probeIssuer, probeToken } from '../shared/probe-token.ts';
 import { lastRelease, liveVersions } from '../shared/releases.ts';
+import { dynamoDbUnwrittenBeats } from '../shared/unwritten-beats.ts';
 import { readVariables } from '../shared/variables.ts';
 import { check, type Finding } from './checks.ts';
 import { countClients } from './clients.ts';
@@ -32,8 +34,9 @@ const cloudwatch = new CloudWatchClient({ ...once, maxAttempts: 2 });
 const lambda = new LambdaClient({ ...once, maxAttempts: 2 });
 const tables = new DynamoDBClient(once);
 const sqs = new SQSClient(once);
-const connections = dynamoDbConnections(dynamoDb(), variables.CONNECTIONS_TABLE);
-const readControl = itemOverOwnConnection(variables.OPERATIONS_TABLE, controlKey);
+const documents = dynamoDb();
+const connections = dynamoDbConnections(documents, variables.CONNECTIONS_TABLE);
+const unwritten = dynamoDbUnwrittenBeats(documents, variables.OPERATIONS_TABLE);
 const secret = probeSecret(variables.PROBE_SECRET_ARN);
 const heartbeat = {
   intervalMs: variables.HEARTBEAT_INTERVAL_SECONDS * 1000,
@@ -60,6 +63,7 @@ export interface Report {
 export async function handler(event: unknown): Promise<Report> {
   const { now } = request.parse(event);
   const asked = check(quickMs, currentControl);
+  const trace = check(quickMs, () => unwritten.until());
   const [control, figures, clients, release, keys, token, store, queues] = await Promise.all([
     asked,
     check(quickMs, () =>
@@ -72,7 +76,7 @@ export async function handler(event: unknown): Promise<Report> {
       }),
     ),
     check(scanMs, async () => {
-      const rule = isPresenceDegraded(await asked) ? undefined : heartbeat;
+      const rule = doesSilenceTell(await asked, await trace) ? heartbeat : undefined;
       return countClients(connections, rule, pace(readUnitsPerSecond), Date.now());
     }),
     check(2 * quickMs, () => deployed(now)),
@@ -92,11 +96,18 @@ export async function handler(event: unknown): Promise<Report> {
   return report;
 }
 
-async function currentControl(signal: AbortSignal): Promise<Control> {
-  return controlOf(await readControl(signal), (message, error) => logger.warn(message, error));
+/** Of now, unlike what the functions keep for a while: a playbook may just have changed it. */
+async function currentControl(abortSignal: AbortSignal): Promise<Control> {
+  const { Item = {} } = await documents.send(
+    new GetCommand({ TableName: variables.OPERATIONS_TABLE, Key: controlKey, ConsistentRead: true }),
+    { abortSignal },
+  );
+  return controlOf(Item, (message, error) => logger.warn(message, error));
 }
 
-const isPresenceDegraded = (control: Finding<Control>): boolean => control.ok && control.found.presence === 'degraded';
+/** Where it is not known, nobody is called silent. */
+const doesSilenceTell = (control: Finding<Control>, unwrittenUntil: Finding<number>): boolean =>
+  control.ok && unwrittenUntil.ok && areBeatsWritten(control.found, unwrittenUntil.found, heartbeat, Date.now());
 
 async function deployed(now: number): Promise<{ ageMinutes: number; functions: readonly string[] }> {
   const released = lastRelease(await liveVersions(lambda, variables.FUNCTIONS, variables.ALIAS));

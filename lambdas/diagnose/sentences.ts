@@ -104,11 +104,11 @@ function changesInWords(control: Control): [boolean, string] {
 
 function clientsInWords({ connections, silent, versions }: Clients): [boolean, string] {
   const each = versions.map(
-    version => `${version.version} ${version.connections}${version.silent > 0 ? ` (${version.silent} silent)` : ''}`,
+    version => `${version.version} ${version.connections}${version.silent ? ` (${version.silent} silent)` : ''}`,
   );
   const list = each.length === 0 ? '' : ` By client version: ${each.join(', ')}.`;
   const registered = `${counted(connections, 'connection is', 'connections are')} registered`;
-  if (silent === undefined) return [false, `${registered}; without heartbeats nobody knows who is silent.${list}`];
+  if (silent === undefined) return [false, `${registered}; who of them is silent cannot be told now.${list}`];
   return [silent > 0, `${registered}, ${silent} of them silent.${list}`];
 }
 

@@ -40,6 +40,17 @@ export const isLately = (lastSeenAt: number, rule: HeartbeatRule, now: number): 
 /** The share that is heard lately of clients that send a heartbeat each interval, each of which is written. */
 export const latelyShare = (rule: HeartbeatRule): number => Math.min(1, latelyMs(rule) / rule.intervalMs);
 
+/**
+ * Whether silence means anything: heartbeats are written, and have been for as long as it takes to fall silent.
+ * @param unwrittenUntil until when heartbeats may have been answered without being written, epoch milliseconds
+ */
+export const areBeatsWritten = (
+  { presence }: { readonly presence: 'full' | 'degraded' },
+  unwrittenUntil: number,
+  rule: HeartbeatRule,
+  now: number,
+): boolean => presence !== 'degraded' && now - unwrittenUntil >= silenceLimitMs(rule);
+
 export interface Traces extends Pulse {
   readonly connectedAt: number;
   readonly resync?: ReadonlySet<string>;

@@ -7,16 +7,29 @@ import { drillEnvironment } from '../../drills/environment.ts';
 import { notHere, scenarioOf } from '../../drills/scenarios/scenarios.ts';
 import { parseEnvironments } from '../../lib/config/environment-schema.ts';
 import { loadRunbook } from '../../lib/runbook/reader.ts';
+import { services as names } from '../realtime/templates.ts';
 
 const runbooks = join(import.meta.dirname, '..', '..', 'runbooks');
-const services = ['archon', 'chat-backend', 'dojopool', 'matchbook', 'vitalstream'].map(service =>
-  loadRunbook(service, runbooks),
-);
-const rows = services.flatMap(runbook =>
-  runbook.alarms
-    .filter(row => notHere(row) === undefined)
-    .map(row => [runbook.service, row.name, runbook, row] as const),
-);
+const services = names.map(service => loadRunbook(service, runbooks));
+const all = services.flatMap(runbook => runbook.alarms.map(row => [runbook.service, row.name, runbook, row] as const));
+const rows = all.filter(([service, , , row]) => notHere(row, service) === undefined);
+
+test('every alarm of the services has a drill but the certificate’s, and a band one of its own', () => {
+  const without = all.filter(row => !rows.includes(row)).map(([service, name]) => `${service} ${name}`);
+  expect(without).toEqual(['vitalstream CertificateEnds']);
+  const bands = rows.filter(([, , , { condition }]) => condition.kind === 'band');
+  expect(bands.map(([, , runbook, row]) => scenarioOf(row, runbook).calmMinutes)).toEqual([170, 170, 170]);
+});
+
+test('an alarm that nothing here can bring about is told, and has none', () => {
+  const [, , runbook, row] = rows.find(([, , , { condition }]) => condition.kind === 'band') ?? [];
+  if (!row || !runbook) throw new Error('no band');
+  const other = { ...row, name: 'Mine', condition: { ...row.condition, signal: 'Backlog' as const } };
+  expect(notHere(other, 'mine')).toBe('nothing here brings Backlog out of its band as yet');
+  expect(() => scenarioOf(other, { ...runbook, service: 'mine' })).toThrow(
+    'there is no drill for Mine of mine: nothing here',
+  );
+});
 
 let directory: string;
 beforeAll(() => {

@@ -3,9 +3,9 @@ import fc from 'fast-check';
 import { type PlanProps, planOf } from '../../lib/remediation/plan.ts';
 import { loadRunbook } from '../../lib/runbook/reader.ts';
 import type { AlarmRow } from '../../lib/runbook/runbook.ts';
+import { services } from '../realtime/templates.ts';
 
 const runbooks = join(import.meta.dirname, '..', '..', 'runbooks');
-const services = ['archon', 'chat-backend', 'dojopool', 'matchbook', 'vitalstream'];
 const rows = services.flatMap(service => {
   const runbook = loadRunbook(service, runbooks);
   return runbook.alarms.map(row => [service, row.name, row, runbook] as const);

@@ -253,6 +253,10 @@ export function readThenSay(
   return read;
 }
 
+/** Why an undo leaves fields alone. */
+export const notGivenBack = (fields: readonly string[]): string =>
+  `nothing is done to ${fields.join(' and ')}: given back already, or changed by somebody since`;
+
 /** Gives the fields back as they were, where `$.undo.owner` still owns the change and nobody has changed them since. */
 function giveBack(playbook: Playbook, table: StoreTable, fields: readonly Compared[]): State {
   const names = fields.map(({ name }) => name);
@@ -273,7 +277,7 @@ function giveBack(playbook: Playbook, table: StoreTable, fields: readonly Compar
     {
       [conditionFailed]: playbook.answer('Changed since', {
         changed: false,
-        summary: `${names.join(' and ')} stay as they are: they are given back already, or somebody has changed them since`,
+        summary: notGivenBack(names),
       }),
     },
   );

@@ -3,6 +3,7 @@ import { DefinitionBody, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import type { diagnoseVariables } from '../../../lambdas/diagnose/variables.ts';
 import type { rollbackPlanVariables } from '../../../lambdas/rollback-plan/variables.ts';
+import { unwrittenBeatsRecord } from '../../../lambdas/shared/unwritten-beats.ts';
 import type { VariablesOf } from '../../../lambdas/shared/variables.ts';
 import { Handler, liveAlias } from '../../realtime/handler.ts';
 import type { RealtimeStack } from '../../realtime/realtime-stack.ts';
@@ -140,7 +141,7 @@ export class Playbooks extends Construct {
       ['dynamodb:Scan'],
       tables.all.map(({ tableArn }) => tableArn),
     );
-    tables.allowControl(handler);
+    tables.allowControl(handler, unwrittenBeatsRecord);
     messages.publications.allowCount(handler);
     probeIdentity.allowRead(handler);
     return handler;

@@ -12,6 +12,7 @@ import {
   controlChange,
   controlKey,
   controlUpdate,
+  notGivenBack,
   placeholders,
 } from './control-change.ts';
 import type { Playbook, PlaybookStates } from './playbook.ts';
@@ -115,7 +116,7 @@ function stepDown(playbook: Playbook, table: StoreTable, steps: DeliverySteps, g
   });
   const notMine = playbook.answer('Not its own any more', {
     changed: false,
-    summary: `${fields.join(' and ')} stay as they are: they are given back already, or somebody has changed them since`,
+    summary: notGivenBack(fields),
   });
   const value = (name: string, type: 'N' | 'S') => `$.now.item.${name}.${type}`;
   const isMine = Condition.and(

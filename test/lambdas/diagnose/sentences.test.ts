@@ -39,11 +39,11 @@ test('what is changed for now is told by its names, since everything else may co
     ...defaultControl,
     ...{ generation: 3, baselineFrozen: true, presence: 'degraded' as const, throttleMs: 250, flush: { until: 5 } },
   });
-  const clients = found({ connections: 70, silent: undefined, versions: [] });
+  const clients = found({ connections: 70, versions: [] });
   const said = sentences({ ...diagnosis, control, clients });
   expect(said.slice(0, 2)).toContain(
     'Changed in the control record: throttleMs 250, presence degraded, flush {"until":5}.',
   );
-  expect(said).toContain('70 connections are registered; without heartbeats nobody knows who is silent.');
+  expect(said).toContain('70 connections are registered; who of them is silent cannot be told now.');
   expect(sentences(diagnosis)).toContain('Nothing is changed in the control record.');
 });

@@ -60,7 +60,7 @@ test('a figure is told with its age once it is no longer of now, so that nobody 
   await put('Errors', 2.345);
   clock.advance(minute + 30_000);
   const text = await measured();
-  expect(text).toMatch(/^before: Errors 2\.35 \(\w+\), Late 7 \(\w+, 4 min ago\)$/);
+  expect(text).toMatch(/^before: Errors 2\.35 \(INSUFFICIENT_DATA\), Late 7 \(INSUFFICIENT_DATA, 4 min ago\)$/);
   const { Item } = await tables.client.send(
     new GetCommand({ TableName: 'Operations', Key: { record }, ConsistentRead: true }),
   );
@@ -70,5 +70,7 @@ test('a figure is told with its age once it is no longer of now, so that nobody 
 test('where there has been none for ten periods it is nothing', async () => {
   await put('Errors', 1);
   clock.advance(12 * minute);
-  expect(await measured()).toMatch(/^before: Errors nothing \(\w+\), Late nothing \(\w+\)$/);
+  expect(await measured()).toMatch(
+    /^before: Errors nothing \(INSUFFICIENT_DATA\), Late nothing \(INSUFFICIENT_DATA\)$/,
+  );
 });
