@@ -53,6 +53,8 @@ export class Course {
   firedAt: number | undefined;
   /** How often it fired. */
   firings = 0;
+  /** Changes of the alarm since, oldest first; monitoring time. */
+  readonly changes: { readonly at: number; readonly isOk: boolean }[] = [];
   incident: Incident | undefined;
   readonly target: Target;
   readonly #options: CourseOptions;
@@ -149,6 +151,7 @@ export class Course {
       if (this.#seenTransitions.has(key)) continue;
       this.#seenTransitions.add(key);
       const at = Timestamp.getTime();
+      if (AlarmName === alarm) this.changes.push({ at, isOk: / to OK/.test(HistorySummary) });
       if (AlarmName === alarm && / to ALARM/.test(HistorySummary)) {
         this.firedAt ??= at;
         this.firings += 1;

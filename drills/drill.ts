@@ -11,7 +11,7 @@ import { Course, firingAlarms, type Happening } from './course.ts';
 import { environmentName } from './environment.ts';
 import type { Scenario } from './scenario.ts';
 import { type Stage, startStage } from './stage.ts';
-import { judgePages, ladderOf, type Outcome, outcomeOf, type Page, playbooksOf } from './verdict.ts';
+import { judgePages, ladderOf, type Outcome, outcomeOf, type Page, type Pause, playbooksOf } from './verdict.ts';
 
 export interface DrillOptions {
   readonly row: AlarmRow;
@@ -252,7 +252,7 @@ async function drillOn(
     contact,
     channel,
   }));
-  const { missed, unasked } = judgePages(paged, runbook.escalation, row.severity, toldUntil);
+  const { missed, unasked } = judgePages(paged, runbook.escalation, row.severity, toldUntil, pausesOf(course, firedAt));
   const from = outcome === 'escalated' ? liftedAt : firedAt;
   return {
     outcome,
@@ -268,6 +268,14 @@ async function drillOn(
     pendingUndo: course.pendingUndo,
   };
 }
+
+/** When the alarm was OK since it fired. */
+const pausesOf = ({ changes }: Course, firedAt: number): Pause[] =>
+  changes.flatMap(({ at, isOk }, n) => {
+    if (!isOk || at < firedAt) return [];
+    const to = changes[n + 1]?.at ?? Number.POSITIVE_INFINITY;
+    return [{ from: (at - firedAt) / minuteMs, to: (to - firedAt) / minuteMs }];
+  });
 
 /** Waits for what becomes of the incident, and for as long as it has to stay so. */
 async function watch(

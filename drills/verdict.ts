@@ -1,4 +1,5 @@
 import { type Incident, nothingAutomaticIsLeft, runsPlaybook } from '../lambdas/shared/incidents.ts';
+import { standStill } from '../lib/remediation/escalation.ts';
 import type { EscalationStep, Severity } from '../lib/runbook/runbook.ts';
 import type { Told } from './environment.ts';
 
@@ -69,20 +70,44 @@ export interface PageVerdict {
   readonly unasked: readonly string[];
 }
 
-/** Compares who was told of an alarm with the runbook's ladder. */
+/** From when until when an alarm was OK, minutes since it first fired. */
+export interface Pause {
+  readonly from: number;
+  readonly to: number;
+}
+
+const lookMinutes = standStill.toMinutes();
+
+/** How much later a minute of the ladder may be by then: it stands still while the alarm is OK, and looks every so often. */
+function laterBy(pauses: readonly Pause[], { minute }: Page, until: number): number {
+  if (minute === 0) return 0;
+  const paused = pauses.map(({ from, to }) => Math.max(0, Math.min(to, until) - from));
+  return paused.reduce((sum, each) => sum + each + (each > 0 ? lookMinutes : 0), 0);
+}
+
+/**
+ * Compares who was told of an alarm with the runbook's ladder.
+ * @param untilMinute how far it was watched
+ */
 export function judgePages(
   pages: readonly Page[],
   escalation: readonly EscalationStep[],
   severity: Severity,
   untilMinute: number,
+  pauses: readonly Pause[] = [],
 ): PageVerdict {
   const anybody = escalation
     .filter(isFor(severity))
     .flatMap(({ contact, channels }) => channels.map(channel => ({ contact, channel })));
-  const isAt = (step: Page) => (page: Page) =>
-    isSame(page, step) && Math.abs(page.minute - step.minute) <= toleranceMinutes;
+  const isAt = (step: Page) => (page: Page) => {
+    const late = page.minute - step.minute;
+    return (
+      isSame(page, step) && late >= -toleranceMinutes && late <= toleranceMinutes + laterBy(pauses, step, page.minute)
+    );
+  };
   return {
-    missed: ladderOf(escalation, severity, untilMinute - toleranceMinutes)
+    missed: ladderOf(escalation, severity)
+      .filter(step => step.minute + laterBy(pauses, step, untilMinute) <= untilMinute - toleranceMinutes)
       .filter(step => !pages.some(isAt(step)))
       .map(nameOf),
     unasked: pages.filter(page => !anybody.some(each => isSame(each, page))).map(nameOf),

@@ -38,6 +38,12 @@ export interface EscalationProps {
   readonly topics: PageTopics;
 }
 
+/**
+ * How long a ladder stands still before it looks again. With some 16 events each time, the 25,000 of an execution's history
+ * ("Step Functions service quotas") are enough for five days.
+ */
+export const standStill = Duration.minutes(5);
+
 /** Told by the responder's own page at once. */
 const isFirstPage = ({ afterSeconds, condition }: EscalationStep): boolean =>
   afterSeconds === 0 && condition === undefined;
@@ -82,8 +88,8 @@ const notKnown = { parameters: { unknown: true }, resultPath: '$.incident' };
 const attributesOf = (channels: object) => ({ [channelsAttribute]: { DataType: 'String.Array', ...channels } });
 
 /**
- * The runbook's escalation as a state machine: who is told how long after the alarm, while the incident is open and nobody has
- * acknowledged it. Where the store cannot be asked, they are told all the same.
+ * The runbook's escalation as a state machine: who is told how long after the alarm, while it is still in ALARM, its incident
+ * open, and nobody has acknowledged it. Where the store cannot be asked, they are told all the same.
  *
  * Steps that repeat, or wait for a condition, are executions of `<prefix>-updates`, which go on until the incident is closed.
  */
@@ -115,6 +121,7 @@ export class Escalation extends Construct {
     });
     new MachinePermissions(this.machine)
       .table(operations, 'GetItem', 'UpdateItem')
+      .describeAlarms()
       .publish(topics)
       .start(`${prefix}-updates`);
     this.updates = this.updatesMachine();
@@ -158,7 +165,7 @@ export class Escalation extends Construct {
       );
       choice.when(other, next);
     }
-    choice.otherwise(told);
+    choice.otherwise(repeated ? told : this.whileInAlarm(step, read, told));
     const unknown = new Pass(this, `Not known at ${step.name}`, notKnown);
     unknown.next(choice);
     read.addCatch(unknown, { errors: [Errors.ALL], resultPath: '$.ignored' });
@@ -166,14 +173,35 @@ export class Escalation extends Construct {
     return read;
   }
 
+  /**
+   * Nobody further is called for what is over and only has to be believed: while the alarm is OK the ladder stands still. Where
+   * CloudWatch cannot be asked, they are told.
+   */
+  private whileInAlarm(step: Step, again: State, told: State): State {
+    const ask = task(this, `Is the alarm OK at ${step.name}`, {
+      resource: 'aws-sdk:cloudwatch:describeAlarms',
+      parameters: { 'AlarmNames.$': 'States.Array($.alarm)', StateValue: 'OK' },
+      resultSelector: { 'names.$': '$.MetricAlarms[*].AlarmName' },
+      resultPath: '$.ok',
+    });
+    const stand = new Wait(this, `Stand still at ${step.name}`, { time: WaitTime.duration(standStill) });
+    const asked = new Choice(this, `Is it still in ALARM at ${step.name}`)
+      .when(Condition.isPresent('$.ok.names[0]'), stand)
+      .otherwise(told);
+    ask.addCatch(told, { errors: [Errors.ALL], resultPath: '$.ignored' });
+    ask.next(asked);
+    stand.next(again);
+    return ask;
+  }
+
   private tell(step: Step, next: State): State {
     const topic = this.props.topic(step.contact);
     const after = seconds.format(step.afterSeconds);
     const page = publish(this, `Tell ${step.name}`, {
       topic,
-      subject: format(`{}: open for ${after}`, '$.subject'),
+      subject: format(`{}: open for over ${after}`, '$.subject'),
       message: format(
-        `{}\nIt has been open for ${after}, and nobody has acknowledged it.\nRunbook: {}\nIncident {}: ${this.props.command} ack {}\n`,
+        `{}\nIt has been open for over ${after}, and nobody has acknowledged it.\nRunbook: {}\nIncident {}: ${this.props.command} ack {}\n`,
         '$.title',
         '$.link',
         '$.id',

@@ -76,6 +76,18 @@ test('those are asked for whom the ladder has for the severity by then, at their
   expect(judgePages([...atOnce, page('lead', 'phone', 15)], escalation, 'P1', 40).missed).toHaveLength(1);
 });
 
+test('while the alarm is OK the ladder stands still, and looks every five minutes', () => {
+  const atOnce = [page('on-call', 'PagerDuty', 0.2), page('on-call', 'Slack', 1)];
+  const over = [{ from: 20, to: Number.POSITIVE_INFINITY }];
+  expect(judgePages(atOnce, escalation, 'P1', 90, over).missed).toEqual([]);
+  const again = [{ from: 20, to: 40 }];
+  expect(judgePages(atOnce, escalation, 'P1', 50, again).missed).toEqual([]);
+  expect(judgePages(atOnce, escalation, 'P1', 60, again).missed).toEqual(['lead by phone at 30 min']);
+  expect(judgePages([...atOnce, page('lead', 'phone', 42)], escalation, 'P1', 60, again).missed).toEqual([]);
+  // Who is told at once is told at once.
+  expect(judgePages([], escalation, 'P2', 10, [{ from: 1, to: 9 }]).missed).toEqual(['on-call by Slack at 0 min']);
+});
+
 test('who is nowhere in the ladder of the severity was not to be told; a conditional step may be', () => {
   expect(judgePages([page('on-call', 'PagerDuty', 0)], escalation, 'P2', 0).unasked).toEqual([
     'on-call by PagerDuty at 0 min',

@@ -147,7 +147,13 @@ class Service {
   }
 
   /** Runs a state machine; the incident is open for as many looks as are said. */
-  async run(name: string, input: object, looks = Number.POSITIVE_INFINITY, record: object = {}) {
+  async run(
+    name: string,
+    input: object,
+    looks = Number.POSITIVE_INFINITY,
+    record: object = {},
+    isAlarmOk: (minute: number) => boolean = () => false,
+  ) {
     const machine = this.resources.find(({ properties }) => properties.StateMachineName === `${this.#prefix}-${name}`);
     if (!machine) throw new Error(`no state machine ${name}`);
     const clock = new JumpingClock();
@@ -175,9 +181,12 @@ class Service {
           left -= 1;
           const status = { S: left < 0 ? 'closed' : 'open' };
           return { Item: { status, ...(this.paged.size > 0 && { paged: { SS: [...this.paged] } }), ...record } };
-        } else if (resource === 'aws-sdk:cloudwatch:describeAlarms')
-          return { MetricAlarms: [{ AlarmName: 'of the condition' }] };
-        else if (resource !== 'dynamodb:deleteItem') throw new Error(`${resource} is not answered here`);
+        } else if (resource === 'aws-sdk:cloudwatch:describeAlarms') {
+          const { StateValue, AlarmNames } = parameters;
+          // Of a step's condition it is asked whether it holds, of the alarm itself whether it is over.
+          const isSo = StateValue === 'ALARM' || isAlarmOk(minute);
+          return { MetricAlarms: isSo ? AlarmNames.map((AlarmName: string) => ({ AlarmName })) : [] };
+        } else if (resource !== 'dynamodb:deleteItem') throw new Error(`${resource} is not answered here`);
         return {};
       },
     });
@@ -243,6 +252,23 @@ describe.each(services)('%s', name => {
     );
   });
 });
+
+it.each(services)(
+  '%s: while the alarm is OK nobody further is called, and the ladder goes on when it fires again',
+  async name => {
+    const service = new Service(name, await resourcesOf(name));
+    const input = { id: 'I', alarm: 'A', severity: 'P1', subject: 's', title: 't', link: 'l' };
+    const usual = (await service.run('escalation', input)).told.map(({ minute }) => minute);
+    const [first = 0] = usual;
+    // From just before the first step until 11 min after it: it is looked at again after 5, 10 and 15.
+    const isAlarmOk = (minute: number) => minute >= first - 1 && minute < first + 11;
+    const { told } = await service.run('escalation', input, Number.POSITIVE_INFINITY, {}, isAlarmOk);
+    expect(told.map(({ minute }) => minute)).toEqual(usual.map(minute => minute + 15));
+    // Open for some looks, and then closed: believed to be over.
+    const over = await service.run('escalation', input, 4, {}, () => true);
+    expect(over.told).toEqual([]);
+  },
+);
 
 it.each([
   ['a superseded one of P2, which nobody was told of, to nobody', 'P2', {}, []],
