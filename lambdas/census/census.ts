@@ -88,9 +88,8 @@ export async function takeCensus(d: CensusDependencies): Promise<CensusReport | 
     await attempt(async () => {
       unwrittenUntil = await d.unwritten.until();
     });
-    const silentMs = silenceLimitMs(d.heartbeat);
     const written = areBeatsWritten(control, unwrittenUntil, d.heartbeat, now);
-    const watched = written && watchedSince !== undefined && now - watchedSince >= silentMs;
+    const watched = written && watchedSince !== undefined && now - watchedSince >= silenceLimitMs(d.heartbeat);
     const mayEvict = watched && !isMassSilence(found.silent.length, found.connections);
     const ended = await end(found, mayEvict, now, d);
     await attempt(async () => d.metrics.put('Backlog', await d.backlog()));
